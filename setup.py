@@ -1,0 +1,68 @@
+"""Packaging of latent_tts. Extras keep what only training, scoring or tests need out of a plain install."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "latent_tts" / "__init__.py").read_text("utf-8")).group(
+    1
+)
+
+CORE = [
+    "numpy",
+    "torch>=2.6",
+    "soundfile>=0.13",  # its wheel brings a libsndfile that knows Opus and MP3
+    "safetensors",
+    "pyyaml",
+    "phonemizer>=3.3",
+    "espeakng-loader",
+    "soxr>=0.5",
+    "tqdm",
+]
+EXTRAS = {
+    "train": [
+        "torch==2.11.*",  # torchaudio ends at 2.11 and wants the torch of the same number
+        "torchaudio==2.11.*",
+        "lightning>=2.5",
+        "jsonargparse[signatures]>=4.35",
+        "tensorboard",
+        "matplotlib",
+        "librosa>=0.10,<1",
+    ],
+    # Resemblyzer joins these by `pip install --no-deps resemblyzer` (see Makefile): it asks for webrtcvad,
+    # which needs a C compiler and pkg_resources; webrtcvad-wheels is the same module, built.
+    "eval": [
+        "faster-whisper",
+        "whisper-normalizer",
+        "jiwer>=3",
+        "speechmos",
+        "pystoi",
+        "webrtcvad-wheels",
+        "librosa>=0.10,<1",
+        "scipy",
+        "onnxruntime",
+    ],
+    "demo": ["gradio>=6.20"],
+    "test": ["pytest>=8", "hypothesis", "ruff", "diffusers"],
+}
+
+setup(
+    name="latent-tts",
+    version=VERSION,
+    description="Voice-cloning text to speech by latent language modelling, with its training recipes",
+    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE", "NOTICE"],
+    python_requires=">=3.10,<3.13",
+    packages=find_packages(include=["latent_tts", "latent_tts.*"]),
+    package_data={"latent_tts": ["text/phones.txt", "models/*/*"]},
+    install_requires=CORE,
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": ["tts = latent_tts.cli:main", "latent-tts = latent_tts.cli:main"],
+    },
+    zip_safe=False,
+)

@@ -1,0 +1,95 @@
+"""The import order of the house: a room knows only the floors below it, and speaking needs no extra."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "latent_tts"
+FLOORS = {
+    **dict.fromkeys(["__init__", "__main__", "cli", "demo", "server", "recipes", "tools"], 5),
+    **dict.fromkeys(["tts", "train", "evaluate"], 4),
+    **dict.fromkeys(["model_dir", "data"], 3),
+    **dict.fromkeys(["codec", "lm", "align"], 2),
+    "frames": 1,
+    **dict.fromkeys(["nn", "text", "audio"], 0),
+    "errors": -1,
+}
+PUBLIC = {"TTS": "tts", "Voice": "frames", "Sampling": "frames", "__version__": "errors"}
+RUN_TIME = {"cli", "tts", "model_dir", "codec", "lm", "align", "frames", "nn", "text", "audio", "errors"}
+CORE = {"torch", "numpy", "soundfile", "safetensors", "yaml", "phonemizer", "espeakng_loader", "soxr", "tqdm"}
+HEAVY = {"librosa", "resemblyzer", "faster_whisper", "matplotlib", "gradio", "phonemizer"}
+PICKLES = {"pickle", "shelve", "dill", "joblib", "cloudpickle"}
+FILES = [*PACKAGE.rglob("*.py"), *(ROOT / "recipes").glob("*.py"), *(ROOT / "tools").glob("*.py")]
+
+
+def room(path: Path) -> str:
+    """The room a file is in: the module or folder right under latent_tts, or "recipes", "tools"."""
+    parts = path.relative_to(PACKAGE if path.is_relative_to(PACKAGE) else ROOT).parts
+    return parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Every (dotted name that a file imports, whether that happens when the file itself is imported)."""
+    tree = ast.parse(path.read_text("utf-8"))
+    late = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    late += [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)]
+    within = {id(child) for node in late for child in ast.walk(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}:{node.lineno}: a relative import"
+            package = node.module == "latent_tts"
+            names = [f"{node.module}.{a.name}" for a in node.names] if package else [node.module]
+        else:
+            continue
+        yield from ((name, id(node) not in within) for name in names)
+
+
+def rooms(path: Path) -> set[str]:
+    """The rooms of the package that a file imports from, at any time."""
+    ours = (name.split(".") for name, _ in imports(path) if name.split(".")[0] == "latent_tts")
+    return {PUBLIC.get(part, part) for part in (dotted[1] for dotted in ours if dotted[1:])}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_knows_only_the_floors_below(path):
+    here = room(path)
+    assert here in FLOORS, f"{path}: give this room a floor, here and in CONTRIBUTING.md"
+    for there in rooms(path) - {here}:
+        assert FLOORS[there] < FLOORS[here] or here == "__main__", f"{path} imports {there}"
+    assert here != "nn" or rooms(path) <= {"nn"}, f"{path}: nn knows torch and itself"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_comes_from_outside(path):
+    """Speaking needs the core alone, one file touches soundfile, nothing touches a pickle or egs."""
+    outside = (
+        {name.split(".")[0] for name, _ in imports(path)} - set(sys.stdlib_module_names) - {"latent_tts"}
+    )
+    if room(path) in RUN_TIME:
+        assert outside <= CORE, f"{path}: {outside - CORE} would become a run-time dependency"
+    assert "soundfile" not in outside or room(path) == "audio", (
+        f"{path}: read and write with latent_tts.audio"
+    )
+    assert not outside & {"egs", "recipes", "tests"}
+    assert not {name for name, _ in imports(path)} & PICKLES, f"{path}: no pickles"
+    at_once = {name.split(".")[0] for name, now in imports(path) if now} & outside
+    assert not at_once & HEAVY, f"{path}: import {at_once & HEAVY} in the function that needs it"
+    if room(path) in ("cli", "__init__", "__main__", "errors"):
+        assert not at_once, f"{path}: makes `tts --help` slow"
+
+
+def test_the_public_names_are_there():
+    import latent_tts
+
+    assert {"TTS", "Voice", "Sampling", "__version__"} == set(latent_tts.__all__) <= set(dir(latent_tts))
+    assert all(getattr(latent_tts, name) for name in latent_tts.__all__)
+    with pytest.raises(AttributeError):
+        _ = latent_tts.nonsense
