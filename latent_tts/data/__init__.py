@@ -1,0 +1,1 @@
+"""Data on disk and on its way to the model: Kaldi directories, data sets, batches."""
