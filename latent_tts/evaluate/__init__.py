@@ -1,0 +1,3 @@
+"""Measuring speech offline: intelligibility, speaker similarity, quality, and the trials they are measured
+on.
+"""

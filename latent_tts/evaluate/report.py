@@ -1,0 +1,88 @@
+"""What is left of a measurement: score.json, an interval beside each figure, one Markdown row."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+
+def bootstrap_interval(
+    amounts: Sequence[float],
+    weights: Sequence[float] | None = None,
+    draws: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of ``sum(amounts) / sum(weights)`` over utterances (weights 1: of the
+    mean).
+
+    For a WER the amounts are the word errors and the weights the words of each utterance.
+    Source: Bisani & Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation",
+    ICASSP 2004.
+    """
+    amounts = np.asarray(amounts, dtype=np.float64)
+    weights = np.ones_like(amounts) if weights is None else np.asarray(weights, dtype=np.float64)
+    picks = np.random.default_rng(seed).integers(0, len(amounts), size=(draws, len(amounts)))
+    ratios = amounts[picks].sum(axis=1) / weights[picks].sum(axis=1)
+    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def figure(
+    amounts: Sequence[float], weights: Sequence[float] | None = None
+) -> dict[str, float | list[float]]:
+    """``{"value": sum(amounts) / sum(weights), "interval": [low, high]}``, the form every figure has in
+    score.json.
+    """
+    value = float(np.sum(amounts)) / (len(amounts) if weights is None else float(np.sum(weights)))
+    return {"value": value, "interval": list(bootstrap_interval(amounts, weights))}
+
+
+def write_score(path: str | Path, score: Mapping) -> None:
+    """Write a score as JSON, beside itself and then renamed. A value that is not finite is a ValueError,
+    not a ``NaN``.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(score, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+COLUMNS = {
+    "wer": ("WER %", 100, 1),
+    "cer": ("CER %", 100, 1),
+    "share_over_half": ("WER > 50 %", 100, 0),
+    "similarity": ("similarity", 1, 3),
+    "dnsmos_ovrl": ("DNSMOS", 1, 2),
+    "stoi": ("STOI", 1, 3),
+    "pesq_wb": ("PESQ-wb", 1, 2),
+}
+
+
+def markdown_header(score: Mapping) -> str:
+    """The two lines above ``markdown_row`` of the same kind of score."""
+    names = ["name", "n"] + [COLUMNS[key][0] for key in COLUMNS if key in score]
+    return f"| {' | '.join(names)} |\n|{' --- |' * len(names)}"
+
+
+def markdown_row(name: str, score: Mapping) -> str:
+    """``| name | n | value [low, high] | ...`` with the figures a score holds, in the order of COLUMNS; "-"
+    where null.
+    """
+    cells = [name, str(score["utterances"])]
+    for key, (_, scale, digits) in COLUMNS.items():
+        if key in score:
+            cells.append(_cell(score[key], scale, digits))
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(value: Mapping | None, scale: float, digits: int) -> str:
+    if value is None:
+        return "-"
+    low, high = (f"{scale * bound:.{digits}f}" for bound in value["interval"])
+    return f"{scale * value['value']:.{digits}f} [{low}, {high}]"

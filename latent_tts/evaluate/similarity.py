@@ -1,0 +1,54 @@
+"""How much one recording's voice is like another's: the cosine between two speaker embeddings.
+
+Figures from different extractors must never be compared, so results name theirs: EXTRACTOR.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latent_tts.errors import UserError
+
+if TYPE_CHECKING:
+    from resemblyzer import VoiceEncoder
+
+EXTRACTOR = "Resemblyzer VoiceEncoder (GE2E, 256 dimensions)"
+INSTALL = "pip install webrtcvad-wheels librosa && pip install --no-deps resemblyzer"
+
+
+def load_encoder() -> VoiceEncoder:
+    """The encoder whose weights come inside the resemblyzer package, on the CPU.
+
+    Resemblyzer asks pip for ``webrtcvad``, which needs a compiler and, to run, the ``pkg_resources`` of an
+    old setuptools. ``webrtcvad-wheels`` is the same module without both; that is why INSTALL leaves
+    resemblyzer's own requirements out.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from resemblyzer import VoiceEncoder
+    except ImportError as error:
+        raise UserError(f"speaker similarity needs resemblyzer ({error}): {INSTALL}") from error
+    return VoiceEncoder("cpu", verbose=False)
+
+
+def embed(encoder: VoiceEncoder, wav: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Embedding (256,) of unit length of ``wav`` (T,); zeros where the voice detector finds no speech at
+    all.
+    """
+    from resemblyzer import preprocess_wav
+
+    silent = np.zeros(256, dtype=np.float32)
+    if not np.any(wav):
+        return silent
+    voiced = preprocess_wav(np.clip(wav, -1, 1).astype(np.float32), source_sr=sample_rate)
+    return encoder.embed_utterance(voiced) if len(voiced) else silent
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """Cosine of two embeddings, 0 when one of them is all zeros."""
+    scale = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / scale if scale else 0.0

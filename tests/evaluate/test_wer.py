@@ -1,0 +1,51 @@
+"""Error counts, against edits counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from latent_tts.errors import UserError
+from latent_tts.evaluate import wer
+
+
+def test_edits_counted_by_hand():
+    # sat -> sit, the second "the" left out, "now" put in: one edit of each kind, over 6 words
+    reading = wer.compare("The cat sat on the mat.", "the cat sit on mat, now")
+    assert (reading.words, reading.word_errors, reading.wer) == (6, 3, 0.5)
+    # kitten -> sitting: k/s, e/i, g put in (Levenshtein's own example)
+    reading = wer.compare("Kitten.", "sitting")
+    assert (reading.words, reading.word_errors) == (1, 1)
+    assert (reading.chars, reading.char_errors, reading.cer) == (6, 3, 0.5)
+
+
+def test_nothing_heard_is_all_words_deleted():
+    reading = wer.compare("One small step.", " ")
+    assert (reading.words, reading.word_errors) == (3, 3)
+    assert reading.wer == reading.cer == 1.0
+
+
+def test_a_babble_can_cost_more_than_the_sentence():
+    assert wer.compare("Stop", "well stop it now please").wer == 4.0
+
+
+@pytest.mark.parametrize(
+    "said, heard",
+    [
+        ("Mr. Smith's colour isn't grey.", "mister smith's color is not gray"),
+        ("It cost twenty five dollars!", "It cost $25."),
+        ("“Hush”—he said… no more.", "hush he said no more..."),
+    ],
+)
+def test_spelling_is_not_an_error(said, heard):
+    assert wer.compare(said, heard).word_errors == 0
+
+
+@pytest.mark.parametrize("text", ["", "...", "[noise]"])
+def test_a_text_without_words_is_refused(text):
+    with pytest.raises(UserError, match="no word"):
+        wer.compare(text, "hello")
+
+
+def test_a_missing_recogniser_says_how_to_get_one(tmp_path):
+    with pytest.raises(UserError, match="tools/get_whisper.sh"):
+        wer.load_recogniser(tmp_path)
