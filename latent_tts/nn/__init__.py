@@ -1,0 +1,1 @@
+"""Network parts that know torch and nothing of speech."""

@@ -1,0 +1,90 @@
+"""Fixed signal transforms: causal framing, log-mel spectra, overlap-add; each streams by passed state."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from latent_tts.nn.state import State, remember
+
+
+def mel_filterbank(sample_rate: int, n_fft: int, n_mels: int) -> Tensor:
+    """Slaney-style mel filters with unit area, (n_mels, n_fft // 2 + 1); equal to ``librosa.filters.mel``.
+
+    The scale is linear to 1 kHz and logarithmic above it (Slaney, Auditory Toolbox, 1998).
+    """
+    step = math.log(6.4) / 27
+
+    def to_hz(mel: Tensor) -> Tensor:
+        return torch.where(mel < 15, mel * 200 / 3, 1000 * torch.exp(step * (mel - 15)))
+
+    top = 15 + math.log(sample_rate / 2 / 1000) / step
+    edges = to_hz(torch.linspace(0, top, n_mels + 2, dtype=torch.float64))
+    bins = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1, dtype=torch.float64)
+    rise = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    fall = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
+    triangles = torch.minimum(rise, fall).clamp(min=0)
+    return (triangles * 2 / (edges[2:] - edges[:-2])[:, None]).float()
+
+
+class CausalFrames(nn.Module):
+    """Cuts a signal into overlapping windows that end where their hop ends: window k covers ``hop * k - (width - hop)``
+    up to ``hop * (k + 1)``, zeros before the start.
+
+    (B, T) -> (B, T // hop, width), T at least a hop. In a stream, samples that do not fill a hop wait for the next call.
+    """
+
+    def __init__(self, width: int, hop: int):
+        super().__init__()
+        self.width, self.hop = width, hop
+
+    def forward(self, wav: Tensor, state: State | None = None) -> Tensor:
+        if state is None or self not in state:
+            wav = F.pad(wav, (self.width - self.hop, 0))
+        else:
+            wav = torch.cat([state[self], wav], dim=1)
+        count = (wav.shape[1] - self.width) // self.hop + 1
+        remember(self, state, wav[:, count * self.hop :])
+        return wav.unfold(1, self.width, self.hop)
+
+
+class LogMel(nn.Module):
+    """Natural-log mel magnitudes of a causal short-time Fourier transform: (B, T) -> (B, T // hop, n_mels)."""
+
+    def __init__(self, sample_rate: int, n_fft: int, hop: int, n_mels: int, floor: float = 1e-4):
+        super().__init__()
+        self.frames = CausalFrames(n_fft, hop)
+        self.floor = floor
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        self.register_buffer("filters", mel_filterbank(sample_rate, n_fft, n_mels).T.contiguous(), persistent=False)
+
+    def forward(self, wav: Tensor, state: State | None = None) -> Tensor:
+        with torch.autocast(wav.device.type, enabled=False):
+            spectrum = torch.fft.rfft(self.frames(wav.float(), state) * self.window).abs()
+            return (spectrum @ self.filters).clamp(min=self.floor).log()
+
+
+class OverlapAdd(nn.Module):
+    """Adds windows of ``overlap * hop`` samples placed ``hop`` apart: (B, N, overlap * hop) -> (B, N * hop).
+
+    A sample is given out once every window that covers it has been added, so the output has no delay; the last
+    ``(overlap - 1) * hop`` samples stay in the state.
+    """
+
+    def __init__(self, hop: int, overlap: int = 4):
+        super().__init__()
+        self.hop, self.overlap = hop, overlap
+
+    def forward(self, windows: Tensor, state: State | None = None) -> Tensor:
+        batch, count, _ = windows.shape
+        parts = windows.view(batch, count, self.overlap, self.hop)
+        total = windows.new_zeros(batch, count + self.overlap - 1, self.hop)
+        for i in range(self.overlap):
+            total[:, i : i + count] = total[:, i : i + count] + parts[:, :, i]
+        if state is not None and self in state:
+            total[:, : self.overlap - 1] += state[self]
+        remember(self, state, total[:, count:])
+        return total[:, :count].reshape(batch, count * self.hop)

@@ -1,0 +1,39 @@
+"""What a network remembers between two chunks of one stream: a value that the caller owns."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class State(dict):
+    """Maps a module to what it remembers; every stateful ``forward(x, state)`` reads and writes its own entry.
+
+    An empty ``State()`` starts a stream; ``None`` in its place means "x is the whole signal". Two streams with two
+    states never meet on one model.
+    """
+
+    def fork(self) -> State:
+        """An independent copy, so that one prompt can serve many continuations."""
+        return State({module: _clone(value) for module, value in self.items()})
+
+    def select(self, rows: Tensor) -> State:
+        """The state of the batch rows ``rows`` (int64 indices), as a new state."""
+        return State({module: _map(value, lambda t: t[rows]) for module, value in self.items()})
+
+
+def _map(value, function):
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, tuple):
+        return tuple(_map(item, function) for item in value)
+    return value
+
+
+def _clone(value):
+    return _map(value, Tensor.clone)
+
+
+def remember(module: nn.Module, state: State | None, value) -> None:
+    """Write ``module``'s entry where there is a stream to write to."""
+    if state is not None:
+        state[module] = value
