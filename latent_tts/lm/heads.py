@@ -1,0 +1,89 @@
+"""Heads that turn a condition into a frame; each owns its loss and its sampler."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from latent_tts.frames import Sampling
+from latent_tts.nn.diffusion import CosineSchedule, dpm_solver
+from latent_tts.nn.transformer import SwiGLU
+
+
+class AdaLNBlock(nn.Module):
+    """x + gate * SwiGLU(RMSNorm(x) * (1 + scale) + shift), the three drawn from the condition (LatentLM's head block)."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.norm = nn.RMSNorm(dim, eps=1e-5, elementwise_affine=False)
+        self.modulation = nn.Linear(dim, 3 * dim)
+        self.mlp = SwiGLU(dim, 2.0)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        shift, scale, gate = self.modulation(c).chunk(3, dim=-1)
+        return x + gate * self.mlp(self.norm(x) * (1 + scale) + shift)
+
+
+class DiffusionHead(nn.Module):
+    """Next-token diffusion (LatentLM, Sun et al. 2024): an AdaLN MLP that predicts v under a cosine schedule.
+
+    ``loss`` averages over ``draws`` independent times and noises a frame; ``sample`` runs DPM-Solver++(2M), with
+    classifier-free guidance between the condition and ``null`` at every evaluation.
+    """
+
+    def __init__(self, frame_dim: int, cond_dim: int, dim: int, layers: int, draws: int = 4):
+        super().__init__()
+        self.draws = draws
+        self.schedule = CosineSchedule()
+        self.enter = nn.Linear(frame_dim, dim)
+        self.condition = nn.Linear(cond_dim, dim)
+        self.time = nn.Sequential(nn.Linear(256, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.blocks = nn.ModuleList(AdaLNBlock(dim) for _ in range(layers))
+        self.norm = nn.RMSNorm(dim, eps=1e-5, elementwise_affine=False)
+        self.modulation = nn.Linear(dim, 2 * dim)
+        self.leave = nn.Linear(dim, frame_dim)
+        for layer in (self.modulation, self.leave):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, t: Tensor, cond: Tensor) -> Tensor:
+        """Noisy frames (M, D), integer times (M,), conditions (M, H) -> v (M, D)."""
+        c = F.silu(self.condition(cond) + self.time(_sinusoids(t)))
+        x = self.enter(x)
+        for block in self.blocks:
+            x = block(x, c)
+        shift, scale = self.modulation(c).chunk(2, dim=-1)
+        return self.leave(self.norm(x) * (1 + scale) + shift)
+
+    def loss(self, frames: Tensor, cond: Tensor) -> Tensor:
+        """(M, D), (M, H) -> (M,) mean squared error of v, unweighted over uniform times."""
+        frames, cond = (x.repeat_interleave(self.draws, dim=0) for x in (frames, cond))
+        t = torch.randint(self.schedule.steps, (len(frames),), device=frames.device)
+        noisy, velocity = self.schedule.diffuse(frames, torch.randn_like(frames), t)
+        error = (self(noisy, t, cond).float() - velocity).square().mean(dim=1)
+        return error.view(-1, self.draws).mean(dim=1)
+
+    def sample(self, cond: Tensor, null: Tensor, sampling: Sampling, noise: Tensor) -> Tensor:
+        """Conditions (B, H), null condition (H,), unit noise (B, D) -> frames (B, D)."""
+        both = torch.cat([cond, null.expand_as(cond)])
+
+        def velocity(x: Tensor, t: int) -> Tensor:
+            times = torch.full((len(x),), t, device=x.device)
+            if sampling.guidance == 1:
+                return self(x, times, cond)
+            with_text, without = self(x.repeat(2, 1), times.repeat(2), both).chunk(2)
+            return without + sampling.guidance * (with_text - without)
+
+        return dpm_solver(self.schedule, velocity, noise * sampling.temperature, sampling.steps)
+
+
+def _sinusoids(t: Tensor, dim: int = 256) -> Tensor:
+    """(M,) -> (M, dim) cosines and sines of geometrically spaced rates, highest period 10000."""
+    rates = torch.exp(-math.log(10000) * torch.arange(dim // 2, device=t.device) / (dim // 2))
+    angle = t[:, None].float() * rates
+    return torch.cat([angle.cos(), angle.sin()], dim=1)
