@@ -1,0 +1,155 @@
+"""A model directory: config.yaml, phones.txt and one safetensors file a part. The only place that spells parts' names.
+
+    config.yaml             format, name, and for each part its kind and sizes
+    codec.safetensors       weights, latent mean and scale
+    lm.safetensors          weights of the language model
+    aligner.safetensors     weights of the aligner
+    phones.txt              the symbol table
+    reference.*             the voice that speaks when no reference is given
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from latent_tts.align.aligner import Aligner, AlignerConfig
+from latent_tts.codec.autoencoder import Codec, CodecConfig
+from latent_tts.errors import UserError
+from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
+from latent_tts.text.symbols import SymbolTable
+
+FORMAT = 1
+KINDS = {"codec": {"sigma_vae": (Codec, CodecConfig)}, "lm": {"latent_lm": (LatentLM, LatentLMConfig)}}
+SHIPPED = Path(__file__).parent / "models" / "nano"
+
+
+def load_codec(folder: Path) -> Codec:
+    """The codec of a model directory, ready to use. UserError names what is missing or does not fit."""
+    return _load_part(Path(folder), "codec")
+
+
+def load_lm(folder: Path) -> LatentLM:
+    """The language model of a model directory."""
+    return _load_part(Path(folder), "lm")
+
+
+def load_aligner(folder: Path) -> tuple[Aligner, SymbolTable]:
+    """The aligner of a model directory, and the symbols it knows."""
+    folder = Path(folder)
+    symbols = load_symbols(folder)
+    sizes = _sizes(folder, _config(folder), "aligner", AlignerConfig)
+    aligner = Aligner(symbols.symbols, sizes, SymbolTable.SEPARATORS)
+    return _load_weights(aligner, folder / "aligner.safetensors"), symbols
+
+
+def load_symbols(folder: Path) -> SymbolTable:
+    return SymbolTable.read(_present(Path(folder) / "phones.txt"))
+
+
+def voice_hash(folder: Path) -> str:
+    """What a voice must agree on with the model that speaks it: the codec's weights and the symbol table."""
+    digest = hashlib.sha256()
+    for name in ("codec.safetensors", "phones.txt"):
+        digest.update(_present(Path(folder) / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def save_part(folder: Path, part: str, kind: str, config: object, module: nn.Module) -> None:
+    """Write one part of a model into ``folder``, its matrices as fp16, and its entry in config.yaml."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
+    tensors = {k: v.half() if v.is_floating_point() and v.ndim > 1 else v for k, v in tensors.items()}
+    beside = folder / f".{part}.part"
+    save_file(tensors, beside)
+    os.replace(beside, folder / f"{part}.safetensors")
+    _describe(folder, {part: {"kind": kind, **dataclasses.asdict(config)}})
+
+
+def adopt(source: Path, folder: Path) -> None:
+    """Copy every part of the model directory ``source`` that ``folder`` lacks into it, byte for byte."""
+    source, folder = Path(source), Path(folder)
+    for part, settings in _config(source).items():
+        target = folder / f"{part}.safetensors"
+        if part == "format" or target.exists():
+            continue
+        beside = target.with_suffix(".part")
+        shutil.copyfile(_present(source / target.name), beside)
+        os.replace(beside, target)
+        _describe(folder, {part: settings})
+
+
+def _describe(folder: Path, parts: dict) -> None:
+    """Add parts to a directory's config.yaml."""
+    path, beside = folder / "config.yaml", folder / ".config.part"
+    about = yaml.safe_load(path.read_text()) if path.exists() else {"format": FORMAT}
+    beside.write_text(yaml.safe_dump(about | parts, sort_keys=False))
+    os.replace(beside, path)
+
+
+def _load_part(folder: Path, part: str) -> nn.Module:
+    about = _config(folder)
+    kind = (about.get(part) or {}).get("kind")
+    if kind not in KINDS[part]:
+        raise UserError(f"{folder}/config.yaml: {part} is of kind {kind!r}; this version knows {', '.join(KINDS[part])}")
+    build, sizes = KINDS[part][kind]
+    return _load_weights(build(_sizes(folder, about, part, sizes)), folder / f"{part}.safetensors")
+
+
+def _config(folder: Path) -> dict:
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such model directory; --model takes a folder with config.yaml and weights")
+    try:
+        about = yaml.safe_load(_present(folder / "config.yaml").read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{folder}/config.yaml: not readable as YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(about, dict) or not isinstance(about.get("format"), int):
+        raise UserError(f"{folder}/config.yaml: says no format; is this a model directory?")
+    if about["format"] > FORMAT:
+        raise UserError(f"{folder}: model format {about['format']} is newer than this version's {FORMAT}; upgrade latent_tts")
+    return about
+
+
+def _sizes(folder: Path, about: dict, part: str, build: type):
+    sizes = {k: v for k, v in (about.get(part) or {}).items() if k != "kind"}
+    try:
+        return build(**sizes)
+    except TypeError as error:
+        known = ", ".join(field.name for field in dataclasses.fields(build))
+        raise UserError(f"{folder}/config.yaml: {part}: {str(error).split('__init__() ')[-1]}; known are {known}") from None
+
+
+def _present(path: Path) -> Path:
+    if not path.is_file():
+        raise UserError(f"{path.parent}: the model is incomplete, {path.name} is missing")
+    return path
+
+
+def _load_weights(module: nn.Module, path: Path) -> nn.Module:
+    try:
+        tensors = load_file(_present(path))
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: not a safetensors file ({error}); fetch the model again") from None
+    tensors = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+    own = module.state_dict()
+    for name in sorted(own.keys() ^ tensors.keys()):
+        where = "missing from" if name in own else "not expected in"
+        raise UserError(f"{path}: tensor {name} is {where} the file; the weights do not fit config.yaml")
+    for name, tensor in tensors.items():
+        if own[name].shape != tensor.shape:
+            want, have = tuple(own[name].shape), tuple(tensor.shape)
+            raise UserError(f"{path}: tensor {name} is {have}, config.yaml wants {want}; the weights do not fit config.yaml")
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise UserError(f"{path}: tensor {name} holds values that are not finite; fetch the model again")
+    module.load_state_dict(tensors)
+    return module.eval().requires_grad_(False)

@@ -1,0 +1,195 @@
+"""Text and a voice become sound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latent_tts import audio
+from latent_tts.errors import UserError
+from latent_tts.frames import Chunk, Sampling, Utterances, Voice, stack
+from latent_tts.model_dir import (
+    SHIPPED,
+    load_aligner,
+    load_codec,
+    load_lm,
+    load_symbols,
+    voice_hash,
+)
+from latent_tts.nn.state import State
+from latent_tts.text.normalize import normalize, split_sentences
+from latent_tts.text.phonemes import Phonemizer
+
+REFERENCE_SECONDS = 8.0  # of a reference; what the language model was trained to follow
+PAUSE_SECONDS = 0.12  # between two sentences
+FADE_SECONDS = 0.01  # at both ends of a sentence, so that joints do not click
+GROWTH = (1, 2, 4, 8)  # frames decoded at a time: few at first, so that sound comes early
+ROWS = 8  # sentences generated together in a batch
+
+
+class TTS:
+    """A model that speaks.
+
+    >>> tts = TTS.from_dir()
+    >>> voice = tts.clone("me.wav")
+    >>> wav = tts.speak("Hello there.", voice)  # (T,) float32 at tts.sample_rate
+    """
+
+    def __init__(self, folder: Path, device: str = "cpu", lexicon: str | Path | None = None):
+        self.folder, self.device = Path(folder), torch.device(device)
+        self.codec = load_codec(folder).to(self.device)
+        self.lm = load_lm(folder).to(self.device)
+        self.symbols = load_symbols(folder)
+        self.phonemizer = Phonemizer(self.symbols, lexicon)
+        self.model_hash = voice_hash(folder)
+
+    @classmethod
+    def from_dir(cls, path: str | Path | None = None, device: str = "cpu", lexicon: str | Path | None = None) -> TTS:
+        """Load a model directory; without ``path`` the shipped one. UserError says what is wrong with it."""
+        return cls(SHIPPED if path is None else Path(path), device, lexicon)
+
+    @property
+    def sample_rate(self) -> int:
+        return self.codec.sample_rate
+
+    @torch.inference_mode()
+    def clone(self, reference: object, text: str | None = None, sample_rate: int | None = None) -> Voice:
+        """A voice from a recording: a path, an open file, or samples (T,) or (C, T) with their ``sample_rate``.
+
+        At least a second of speech; no more than the first 8 s are used, cut where it is quiet. ``text``, what is said
+        in the recording, is optional. UserError for anything that is no usable recording.
+        """
+        wav = self._read(reference, sample_rate)
+        phones, onsets = self._align(wav, text) if text and text.strip() else ((), np.zeros(0))
+        wav = wav[: self._quiet_cut(wav)]
+        wav = np.pad(wav, (0, -len(wav) % self.codec.hop_length))
+        frames = self.codec.encode(torch.from_numpy(wav).to(self.device)[None, None])[0].cpu()
+        starts = [int(t * self.codec.frame_rate) for t in onsets]
+        heard = [s for s in starts if s < len(frames)]
+        return Voice(frames, tuple(phones[: len(heard)]), tuple(heard), self.model_hash)
+
+    def speak(self, text: str, voice: Voice, sampling: Sampling = Sampling()) -> Tensor:
+        """The whole sound (T,) of a text of any length."""
+        return torch.cat(list(self.stream(text, voice, sampling)))
+
+    def stream(self, text: str, voice: Voice, sampling: Sampling = Sampling()) -> Iterator[Tensor]:
+        """The sound as it is made, in chunks (n,), sentence by sentence."""
+        for i, phones in enumerate(self.sentences(text)):
+            if i:
+                yield torch.zeros(round(PAUSE_SECONDS * self.sample_rate))
+            yield from self._faded(self._decode(self.lm.generate(self.prompt(phones, voice), sampling)))
+
+    @torch.inference_mode()
+    def speak_batch(self, texts: Sequence[str], voices: Sequence[Voice], sampling: Sampling = Sampling()) -> list[Tensor]:
+        """One sound (T,) a text, each as ``speak`` gives it alone, generated several sentences at a time."""
+        if len(texts) != len(voices):
+            raise UserError(f"{len(texts)} texts but {len(voices)} voices; give one voice a text")
+        prompts = [[self.prompt(p, voice) for p in self.sentences(text)] for text, voice in zip(texts, voices)]
+        jobs = [(i, j) for i, row in enumerate(prompts) for j in range(len(row))]
+        jobs.sort(key=lambda job: int(prompts[job[0]][job[1]].text_lens))
+        sounds: dict[tuple[int, int], Tensor] = {}
+        for first in range(0, len(jobs), ROWS):
+            batch = jobs[first : first + ROWS]
+            for job, chunks in zip(batch, _rows(self.lm.generate(stack([prompts[i][j] for i, j in batch]), sampling))):
+                sounds[job] = torch.cat(list(self._faded(self._decode(iter(chunks)))))
+        pause = torch.zeros(round(PAUSE_SECONDS * self.sample_rate))
+        return [
+            torch.cat([piece for j in range(len(row)) for piece in ([pause] if j else []) + [sounds[i, j]]])
+            for i, row in enumerate(prompts)
+        ]
+
+    def sentences(self, text: str) -> list[list[str]]:
+        """Phones of each sentence of a text. UserError where there is nothing to speak."""
+        found = []
+        for sentence in split_sentences(normalize(text)):
+            try:
+                found.append(self.phonemizer(sentence))
+            except UserError:
+                continue
+        return found or [self.phonemizer(text)]
+
+    def prompt(self, phones: Sequence[str], voice: Voice) -> Utterances:
+        """What the language model continues: the voice's frames, its phones if they are known, and what to say."""
+        if voice.model != self.model_hash:
+            raise UserError(f"voice {voice.name!r} was made by another model; clone it again with this one")
+        text = self.symbols.ids([*voice.phones, *phones])
+        frames = torch.tensor([len(voice.frames)])
+        return Utterances(
+            text=torch.tensor([text]),
+            text_lens=torch.tensor([len(text)]),
+            frames=voice.frames[None],
+            frame_lens=frames,
+            prompt_lens=frames,
+            prompt_text_lens=torch.tensor([len(voice.phones)]),
+            starts=torch.tensor([[*voice.starts, *[0] * len(phones)]]),
+        ).to(self.device)
+
+    def _read(self, reference: object, sample_rate: int | None) -> np.ndarray:
+        """A reference as the language model knows them: mono, at the codec's rate, trimmed, at one level."""
+        if hasattr(reference, "shape") or isinstance(reference, list):
+            if sample_rate is None:
+                raise UserError("samples need their rate: clone(samples, sample_rate=16000)")
+            wav = audio.resample(audio.check_reference(reference, sample_rate), sample_rate, self.sample_rate)
+        else:
+            wav, _ = audio.read_reference(reference, self.sample_rate)
+        return audio.condition_reference(wav, self.sample_rate)
+
+    def _align(self, wav: np.ndarray, text: str) -> tuple[list[str], np.ndarray]:
+        """Phones of a reference's text and the seconds at which they begin."""
+        phones = self.phonemizer(normalize(text))
+        aligner, symbols = load_aligner(self.folder)
+        return phones, aligner.align(torch.from_numpy(wav), symbols.ids(phones))[0]
+
+    def _quiet_cut(self, wav: np.ndarray) -> int:
+        """Where to end a reference: its whole length, or the quietest place in the last quarter of the allowed time."""
+        limit = int(REFERENCE_SECONDS * self.sample_rate)
+        if len(wav) <= limit:
+            return len(wav)
+        hop, first = self.sample_rate // 50, limit * 3 // 4
+        levels = audio.frame_levels(wav[first:limit], self.sample_rate)
+        smooth = np.convolve(levels, np.ones(5) / 5, mode="same")
+        return first + int(smooth.argmin()) * hop
+
+    def _decode(self, chunks: Iterator[Chunk]) -> Iterator[Tensor]:
+        """Sound (n,) from one row's frames, a few at a time."""
+        state, waiting, sizes = State(), [], iter(GROWTH)
+        size = next(sizes)
+        for chunk in chunks:
+            waiting.append(chunk.frames)
+            if len(waiting) == size:
+                yield self._sound(waiting, state)
+                waiting, size = [], next(sizes, size)
+        if waiting:
+            yield self._sound(waiting, state)
+
+    @torch.inference_mode()
+    def _sound(self, frames: list[Tensor], state: State) -> Tensor:
+        return self.codec.decode(torch.cat(frames, dim=1), state)[0, 0].float().cpu()
+
+    def _faded(self, chunks: Iterator[Tensor]) -> Iterator[Tensor]:
+        """A sentence's sound with short fades at both ends."""
+        ramp = torch.linspace(0, 1, round(FADE_SECONDS * self.sample_rate))
+        before = None
+        for chunk in chunks:
+            if before is None:
+                chunk[: len(ramp)] *= ramp
+            else:
+                yield before
+            before = chunk
+        if before is not None:
+            before[-len(ramp) :] *= ramp.flip(0)
+            yield before
+
+
+def _rows(chunks: Iterator[Chunk]) -> list[list[Chunk]]:
+    """A batch's chunks -> each row's own, without those after its end."""
+    made = list(chunks)
+    count = len(made[0].frames) if made else 0
+    return [
+        [Chunk(c.frames[i : i + 1], c.alive[i : i + 1], c.phones[i : i + 1]) for c in made if bool(c.alive[i, 0])]
+        for i in range(count)
+    ]
