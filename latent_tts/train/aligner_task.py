@@ -1,0 +1,69 @@
+"""Training of the aligner on whole recordings and their phones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from latent_tts.align.aligner import Aligner, AlignerConfig
+from latent_tts.data.phone_batches import PhoneBatches
+from latent_tts.text.symbols import SymbolTable
+from latent_tts.train.optim import adamw, averaged, warmup_cosine
+
+
+@dataclass(frozen=True)
+class AlignerTraining:
+    """Budget of the aligner's training."""
+
+    steps: int = 1900
+    batch_seconds: float = 100.0
+    lr: float = 1.5e-3
+    warmup: int = 100
+    ema: float = 0.995
+    clip: float = 1.0
+    seed: int = 0
+
+
+class AlignerTask(lightning.LightningModule):
+    """An aligner and its averaged weights. Batches are (wav, wav_lens, text, text_lens)."""
+
+    def __init__(self, aligner: AlignerConfig = AlignerConfig(), training: AlignerTraining = AlignerTraining()):
+        super().__init__()
+        self.automatic_optimization = False
+        self.training_config = training
+        self.aligner = Aligner(SymbolTable.english().symbols, aligner, SymbolTable.SEPARATORS)
+        self.average = averaged(self.aligner, training.ema)
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
+        """Training and validation batches from ``folder/{train,valid}``: audio packs with ``phones`` beside them."""
+        t = self.training_config
+        return (
+            PhoneBatches(folder / "train", t.batch_seconds, t.steps, t.seed),
+            PhoneBatches(folder / "valid", t.batch_seconds, 4, seed=1),
+        )
+
+    def configure_optimizers(self):
+        t = self.training_config
+        optimizer = adamw(self.aligner, t.lr, (0.9, 0.98), 0.05)
+        return [optimizer], [warmup_cosine(optimizer, t.warmup, t.steps)]
+
+    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
+        torch.manual_seed(self.training_config.seed * 1_000_003 + int(self.step))
+        loss = self.aligner.loss(*batch)
+        self.optimizers().zero_grad()
+        self.manual_backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.aligner.parameters(), self.training_config.clip)
+        self.optimizers().step()
+        self.lr_schedulers().step()
+        self.average.update_parameters(self.aligner)
+        self.step += 1
+        self.log("aligner/loss", loss.detach(), prog_bar=True)
+
+    def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
+        self.log("valid/loss", self.average.module.loss(*batch), prog_bar=True, batch_size=len(batch[0]))

@@ -1,0 +1,140 @@
+"""Training of the codec: reconstruction first, then with discriminators; the encoder may stop early."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from latent_tts.codec.autoencoder import Codec, CodecConfig
+from latent_tts.codec.discriminators import Discriminators
+from latent_tts.codec.losses import (
+    MultiScaleSpectralLoss,
+    discriminator_loss,
+    feature_matching_loss,
+    generator_loss,
+)
+from latent_tts.data.audio_pack import AudioPack, CropBatches
+from latent_tts.train.optim import adamw, averaged, warmup_cosine
+
+
+@dataclass(frozen=True)
+class CodecTraining:
+    """Budget and weights. The total is ``mel * mel_weight + stft * stft_weight + beta * mean(mu^2) + adversarial``."""
+
+    steps: int = 20000
+    batch_size: int = 12
+    crop_seconds: float = 1.28
+    lr: float = 6e-4
+    warmup: int = 200
+    discriminator_lr: float = 3e-4
+    adversarial_from: int = 4000  # the step from which discriminators take part
+    encoder_until: int = 4000  # the step at which the encoder freezes, so that latents stay valid from there on
+    mel_weight: float = 15.0
+    stft_weight: float = 50.0
+    adversarial_weight: float = 1.0
+    feature_weight: float = 2.0
+    discriminator_channels: int = 16
+    ema: float = 0.999
+    clip: float = 5.0
+    seed: int = 0
+
+
+class CodecTask(lightning.LightningModule):
+    """A codec, its discriminators and its losses. Batches are (B, 1, T) crops."""
+
+    def __init__(self, codec: CodecConfig, training: CodecTraining):
+        super().__init__()
+        self.automatic_optimization = False
+        self.training_config = training
+        self.codec = Codec(codec)
+        self.discriminators = Discriminators(channels=training.discriminator_channels)
+        self.spectral = MultiScaleSpectralLoss(codec.sample_rate)
+        self.average = averaged(self.codec, training.ema)
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
+        """Training and validation batches from ``folder/train`` and ``folder/valid``, both audio packs."""
+        t, codec = self.training_config, self.codec
+        samples = round(t.crop_seconds * codec.frame_rate) * codec.hop_length
+        train, valid = AudioPack(folder / "train"), AudioPack(folder / "valid")
+        return CropBatches(train, t.batch_size, samples, t.steps, t.seed), CropBatches(valid, 4, 2 * samples, 4, seed=1)
+
+    def configure_optimizers(self):
+        t = self.training_config
+        generator = adamw(self.codec, t.lr, (0.8, 0.99), 0.01)
+        judge = adamw(self.discriminators, t.discriminator_lr, (0.8, 0.99), 0.01)
+        schedule = warmup_cosine(generator, t.warmup, t.steps)
+        judge_schedule = warmup_cosine(judge, t.warmup, t.steps)
+        return [generator, judge], [schedule, judge_schedule]
+
+    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
+        step = int(self.step)
+        torch.manual_seed(self.training_config.seed * 1_000_003 + step)
+        if step == self.training_config.encoder_until:
+            self.freeze_encoder(batch)
+        self.codec.encoder.requires_grad_(step < self.training_config.encoder_until)
+
+    @torch.no_grad()
+    def freeze_encoder(self, wav: Tensor) -> None:
+        """Take the averaged encoder for good."""
+        self.codec.encoder.load_state_dict(self.average.module.encoder.state_dict())
+
+    def training_step(self, wav: Tensor, batch_idx: int) -> None:
+        t, adversarial = self.training_config, int(self.step) >= self.training_config.adversarial_from
+        output, mu = self.codec.reconstruct(wav)
+        wav = wav[..., : output.shape[-1]]
+        if adversarial:
+            self._judge(output.detach()[:, 0], wav[:, 0])
+        terms = self.spectral(output[:, 0], wav[:, 0])
+        total = t.mel_weight * terms["mel"] + t.stft_weight * terms["stft"] + self.codec.bottleneck.penalty(mu)
+        if adversarial:
+            self.discriminators.requires_grad_(False)
+            fake, real = self.discriminators(output[:, 0]), self.discriminators(wav[:, 0])
+            self.discriminators.requires_grad_(True)
+            terms |= {"adversarial": generator_loss(fake), "feature": feature_matching_loss(real, fake)}
+            total = total + t.adversarial_weight * terms["adversarial"] + t.feature_weight * terms["feature"]
+        self._step(0, self.codec, total)
+        self.average.update_parameters(self.codec)
+        self.step += 1
+        self.log_dict({f"codec/{k}": v.detach() for k, v in terms.items()}, prog_bar=True)
+        self.log_dict({"codec/snr_db": self.codec.bottleneck.snr_db(mu), "codec/mu_rms": mu.square().mean().sqrt()})
+
+    def _judge(self, fake: Tensor, real: Tensor) -> None:
+        loss = discriminator_loss(self.discriminators(real), self.discriminators(fake))
+        self._step(1, self.discriminators, loss)
+        self.log("codec/discriminator", loss.detach(), prog_bar=True)
+
+    def _step(self, index: int, module: torch.nn.Module, loss: Tensor) -> None:
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"codec: the loss is {loss.item()} at step {int(self.step)}; lower lr or look at the data")
+        optimizer, schedule = self.optimizers()[index], self.lr_schedulers()[index]
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        torch.nn.utils.clip_grad_norm_(module.parameters(), self.training_config.clip)
+        optimizer.step()
+        schedule.step()
+
+    def validation_step(self, wav: Tensor, batch_idx: int) -> None:
+        codec = self.average.module
+        output = codec.decode(codec.encode(wav))
+        terms = self.spectral(output[:, 0].float(), wav[..., : output.shape[-1]][:, 0])
+        self.log_dict({f"valid/{k}": v for k, v in terms.items()}, prog_bar=True)
+        if batch_idx == 0:
+            self.show(wav[0, 0], output[0, 0])
+
+    def show(self, wav: Tensor, output: Tensor) -> None:
+        """A pair of sounds and of log spectra on the dashboard."""
+        if self.logger is None:
+            return
+        board, rate = self.logger.experiment, self.codec.sample_rate
+        for name, sound in (("original", wav), ("reconstruction", output.float())):
+            board.add_audio(name, sound.clamp(-1, 1), int(self.step), rate)
+            spectrum = torch.stft(sound, 1024, 256, window=torch.hann_window(1024, device=sound.device), return_complex=True)
+            picture = F.relu(1 + spectrum.abs().clamp(min=1e-5).log10() / 4).flip(0).clamp(max=1)
+            board.add_image(f"spectrum/{name}", picture[None], int(self.step))

@@ -1,0 +1,78 @@
+"""Training of a language model of frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning
+import torch
+from torch.utils.data import Dataset
+
+from latent_tts.data.frame_pack import CloningBatches
+from latent_tts.frames import Utterances
+from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
+from latent_tts.train.optim import adamw, averaged, warmup_cosine
+
+
+@dataclass(frozen=True)
+class LMTraining:
+    """Budget of a language model's training."""
+
+    steps: int = 6000
+    batch_frames: int = 2000
+    lr: float = 8e-4
+    warmup: int = 300
+    weight_decay: float = 0.05
+    ema: float = 0.998
+    clip: float = 1.0
+    seed: int = 0
+
+
+class LMTask(lightning.LightningModule):
+    """A language model and its averaged weights. Batches are Utterances."""
+
+    def __init__(self, lm: LatentLMConfig = LatentLMConfig(), training: LMTraining = LMTraining()):
+        super().__init__()
+        self.automatic_optimization = False
+        self.training_config = training
+        self.lm = LatentLM(lm)
+        self.average = averaged(self.lm, training.ema)
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
+        """Training and validation batches from ``folder/{train,valid}``, both frame packs."""
+        t = self.training_config
+        return (
+            CloningBatches(folder / "train", t.batch_frames, t.steps, t.seed),
+            CloningBatches(folder / "valid", t.batch_frames, 8, seed=1),
+        )
+
+    def configure_optimizers(self):
+        t = self.training_config
+        optimizer = adamw(self.lm, t.lr, (0.9, 0.98), t.weight_decay)
+        return [optimizer], [warmup_cosine(optimizer, t.warmup, t.steps)]
+
+    def transfer_batch_to_device(self, batch: Utterances, device: torch.device, dataloader_idx: int) -> Utterances:
+        return batch.to(device)
+
+    def training_step(self, batch: Utterances, batch_idx: int) -> None:
+        t, step = self.training_config, int(self.step)
+        torch.manual_seed(t.seed * 1_000_003 + step)
+        terms = self.lm.loss(batch)
+        if not torch.isfinite(terms["loss"]):
+            raise FloatingPointError(f"lm: the loss is {terms['loss'].item()} at step {step}; lower lr or look at the data")
+        self.optimizers().zero_grad()
+        self.manual_backward(terms["loss"])
+        norm = torch.nn.utils.clip_grad_norm_(self.lm.parameters(), t.clip)
+        self.optimizers().step()
+        self.lr_schedulers().step()
+        self.average.update_parameters(self.lm)
+        self.step += 1
+        self.log_dict({f"lm/{name}": value.detach() for name, value in terms.items()}, prog_bar=True)
+        self.log("lm/gradient", norm)
+
+    def validation_step(self, batch: Utterances, batch_idx: int) -> None:
+        torch.manual_seed(batch_idx)
+        terms = self.average.module.loss(batch)
+        self.log_dict({f"valid/{name}": value for name, value in terms.items()}, prog_bar=True, batch_size=len(batch))
