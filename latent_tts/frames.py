@@ -45,7 +45,9 @@ def stack(rows: list[Utterances]) -> Utterances:
         if tensors[0].ndim == 1:
             return torch.cat(tensors)
         width = max(t.shape[1] for t in tensors)
-        return torch.cat([torch.cat([t, t.new_zeros(len(t), width - t.shape[1], *t.shape[2:])], dim=1) for t in tensors])
+        return torch.cat(
+            [torch.cat([t, t.new_zeros(len(t), width - t.shape[1], *t.shape[2:])], dim=1) for t in tensors]
+        )
 
     return Utterances(*(pad([getattr(row, field.name) for row in rows]) for field in fields(Utterances)))
 
@@ -112,7 +114,12 @@ class Voice:
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file with everything in it."""
-        about = {"format": "latent_tts voice 1", "phones": " ".join(self.phones), "model": self.model, "name": self.name}
+        about = {
+            "format": "latent_tts voice 1",
+            "phones": " ".join(self.phones),
+            "model": self.model,
+            "name": self.name,
+        }
         starts = torch.tensor(self.starts, dtype=torch.int64)
         beside = Path(f"{path}.part")
         save_file({"frames": self.frames.contiguous(), "starts": starts}, beside, metadata=about)

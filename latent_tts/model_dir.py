@@ -1,11 +1,11 @@
 """A model directory: config.yaml, phones.txt and one safetensors file a part. The only place that spells parts' names.
 
-    config.yaml             format, name, and for each part its kind and sizes
-    codec.safetensors       weights, latent mean and scale
-    lm.safetensors          weights of the language model
-    aligner.safetensors     weights of the aligner
-    phones.txt              the symbol table
-    reference.*             the voice that speaks when no reference is given
+config.yaml             format, name, and for each part its kind and sizes
+codec.safetensors       weights, latent mean and scale
+lm.safetensors          weights of the language model
+aligner.safetensors     weights of the aligner
+phones.txt              the symbol table
+reference.*             the voice that speaks when no reference is given
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def _load_part(folder: Path, part: str) -> nn.Module:
     about = _config(folder)
     kind = (about.get(part) or {}).get("kind")
     if kind not in KINDS[part]:
-        raise UserError(f"{folder}/config.yaml: {part} is of kind {kind!r}; this version knows {', '.join(KINDS[part])}")
+        raise UserError(
+            f"{folder}/config.yaml: {part} is of kind {kind!r}; this version knows {', '.join(KINDS[part])}"
+        )
     build, sizes = KINDS[part][kind]
     return _load_weights(build(_sizes(folder, about, part, sizes)), folder / f"{part}.safetensors")
 
@@ -116,7 +118,9 @@ def _config(folder: Path) -> dict:
     if not isinstance(about, dict) or not isinstance(about.get("format"), int):
         raise UserError(f"{folder}/config.yaml: says no format; is this a model directory?")
     if about["format"] > FORMAT:
-        raise UserError(f"{folder}: model format {about['format']} is newer than this version's {FORMAT}; upgrade latent_tts")
+        raise UserError(
+            f"{folder}: model format {about['format']} is newer than this version's {FORMAT}; upgrade latent_tts"
+        )
     return about
 
 
@@ -126,7 +130,9 @@ def _sizes(folder: Path, about: dict, part: str, build: type):
         return build(**sizes)
     except TypeError as error:
         known = ", ".join(field.name for field in dataclasses.fields(build))
-        raise UserError(f"{folder}/config.yaml: {part}: {str(error).split('__init__() ')[-1]}; known are {known}") from None
+        raise UserError(
+            f"{folder}/config.yaml: {part}: {str(error).split('__init__() ')[-1]}; known are {known}"
+        ) from None
 
 
 def _present(path: Path) -> Path:
@@ -148,7 +154,9 @@ def _load_weights(module: nn.Module, path: Path) -> nn.Module:
     for name, tensor in tensors.items():
         if own[name].shape != tensor.shape:
             want, have = tuple(own[name].shape), tuple(tensor.shape)
-            raise UserError(f"{path}: tensor {name} is {have}, config.yaml wants {want}; the weights do not fit config.yaml")
+            raise UserError(
+                f"{path}: tensor {name} is {have}, config.yaml wants {want}; the weights do not fit config.yaml"
+            )
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise UserError(f"{path}: tensor {name} holds values that are not finite; fetch the model again")
     module.load_state_dict(tensors)

@@ -84,7 +84,9 @@ class TTS:
             yield from self._faded(self._decode(self.lm.generate(self.prompt(phones, voice), sampling)))
 
     @torch.inference_mode()
-    def speak_batch(self, texts: Sequence[str], voices: Sequence[Voice], sampling: Sampling = Sampling()) -> list[Tensor]:
+    def speak_batch(
+        self, texts: Sequence[str], voices: Sequence[Voice], sampling: Sampling = Sampling()
+    ) -> list[Tensor]:
         """One sound (T,) a text, each as ``speak`` gives it alone, generated several sentences at a time."""
         if len(texts) != len(voices):
             raise UserError(f"{len(texts)} texts but {len(voices)} voices; give one voice a text")
@@ -175,6 +177,7 @@ class TTS:
         ramp = torch.linspace(0, 1, round(FADE_SECONDS * self.sample_rate))
         before = None
         for chunk in chunks:
+            chunk = chunk.clone()
             if before is None:
                 chunk[: len(ramp)] *= ramp
             else:

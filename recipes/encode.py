@@ -44,7 +44,9 @@ def main(argv: list[str] | None = None) -> int:
         for utt, found in tqdm(alignments.items(), desc=f"encode {options.pack.name} x{tempo:g}", unit="utt"):
             rng = np.random.default_rng((copy, zlib.crc32(utt.encode())))
             seconds, onsets = len(pack[utt]) / pack.sample_rate, np.array(found["onsets"])
-            for clip in cut_clips(utt, found["phones"], onsets, seconds, SymbolTable.SEPARATORS, rng, longest=options.longest):
+            for clip in cut_clips(
+                utt, found["phones"], onsets, seconds, SymbolTable.SEPARATORS, rng, longest=options.longest
+            ):
                 encoded, starts = encode_clip(codec, pack, clip, tempo)
                 if np.bincount(starts).max() > 7:
                     crowded += 1

@@ -16,7 +16,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=Path, required=True)
     parser.add_argument("--wavs", type=Path, required=True, help="folder with <trial id>.wav")
-    parser.add_argument("--whisper", type=Path, help="CTranslate2 Whisper folder (tools/get_whisper.sh); without it no WER")
+    parser.add_argument(
+        "--whisper", type=Path, help="CTranslate2 Whisper folder (tools/get_whisper.sh); without it no WER"
+    )
     parser.add_argument("--out", type=Path, required=True, help="score.json")
     parser.add_argument("--name", default="", help="of the row")
     options = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""Train a codec, an aligner or a language model: python recipes/train.py codec --config conf/codec.yaml --data dump --exp exp/codec"""
+"""Train a part: python recipes/train.py codec|aligner|lm --config conf/codec.yaml --data dump --exp exp/codec"""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     parser = ArgumentParser(prog=f"train.py {argv[0]}", description=__doc__)
     parser.add_argument("--config", action="config", help="YAML file; options after it override its values")
-    parser.add_argument("--data", type=Path, required=True, help="what the earlier stage left (train/ and valid/ below it)")
-    parser.add_argument("--exp", type=Path, required=True, help="where the run is kept; an unfinished run there is resumed")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="what the earlier stage left (train/ and valid/ below it)"
+    )
+    parser.add_argument(
+        "--exp", type=Path, required=True, help="where the run is kept; an unfinished run there is resumed"
+    )
     parser.add_dataclass_arguments(Fit, "fit")
     parser.add_class_arguments(known[argv[0]], "task")
     options = parser.parse_args(argv[1:])

@@ -36,7 +36,9 @@ class Aligner(nn.Module):
     CTC blank.
     """
 
-    def __init__(self, symbols: tuple[str, ...], config: AlignerConfig = AlignerConfig(), separators: tuple[str, ...] = ()):
+    def __init__(
+        self, symbols: tuple[str, ...], config: AlignerConfig = AlignerConfig(), separators: tuple[str, ...] = ()
+    ):
         super().__init__()
         self.config = config
         self.separators = {i for i, symbol in enumerate(symbols) if symbol in separators}
@@ -104,7 +106,9 @@ def viterbi(posteriors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, flo
     score[:2] = posteriors[0, path_labels[:2]]
     came = np.zeros((count, states), dtype=np.int8)
     for t in range(1, count):
-        options = np.stack([score, np.r_[-np.inf, score[:-1]], np.where(skip, np.r_[-np.inf, -np.inf, score[:-2]], -np.inf)])
+        options = np.stack(
+            [score, np.r_[-np.inf, score[:-1]], np.where(skip, np.r_[-np.inf, -np.inf, score[:-2]], -np.inf)]
+        )
         came[t] = options.argmax(axis=0)
         score = options.max(axis=0) + posteriors[t, path_labels]
     state = states - 1 if score[-1] >= score[-2] else states - 2

@@ -50,7 +50,7 @@ class CodecConfig:
 
 
 class Encoder(nn.Module):
-    """(B, T) -> mu (B, T // hop_length, D): log-mel, ConvNeXt blocks at the spectral rate, a stack, blocks at the frame rate."""
+    """(B, T) -> mu (B, T // hop_length, D): log-mel, blocks at the spectral rate, a fold, blocks at the frame rate."""
 
     def __init__(self, config: CodecConfig):
         super().__init__()

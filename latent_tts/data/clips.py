@@ -11,7 +11,7 @@ WORD_SPACE = "_"
 
 @dataclass(frozen=True)
 class Clip:
-    """``begin`` to ``end`` seconds of a recording, and the phones spoken there with their onsets in seconds of the recording.
+    """``begin`` to ``end`` seconds of a recording, the phones spoken there and their onsets in its seconds.
 
     The first phone is the separator that stands before the first word, the last one the separator after the last word.
     """
@@ -45,7 +45,11 @@ def cut_clips(
     than ``longest``; a rest shorter than ``shortest`` is dropped.
     """
     ends = np.append(onsets[1:], seconds)
-    pauses = [i for i, p in enumerate(phones) if p in separators and (ends[i] - onsets[i] >= pause or i in (0, len(phones) - 1))]
+    pauses = [
+        i
+        for i, p in enumerate(phones)
+        if p in separators and (ends[i] - onsets[i] >= pause or i in (0, len(phones) - 1))
+    ]
     clips, first = [], 0
     wanted = rng.uniform(shortest, longest)
     for here, last in enumerate(pauses):
@@ -61,7 +65,9 @@ def cut_clips(
     return clips
 
 
-def _clip(utt: str, phones: list[str], onsets: np.ndarray, ends: np.ndarray, first: int, last: int, margin: float) -> Clip:
+def _clip(
+    utt: str, phones: list[str], onsets: np.ndarray, ends: np.ndarray, first: int, last: int, margin: float
+) -> Clip:
     begin = max(onsets[first], ends[first] - margin)
     end = min(ends[last], onsets[last] + margin)
     inside = (begin, *onsets[first + 1 : last + 1])

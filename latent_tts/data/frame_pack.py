@@ -26,7 +26,7 @@ class EncodedClip:
 
 
 class FramePack:
-    """Clips of one split: ``frames.npy`` (M, D) float16, ``clips.json``, ``noise.npy`` (D,) the codec's training noise."""
+    """Clips of one split: ``frames.npy`` (M, D) float16, ``clips.json``, ``noise.npy`` (D,) the codec's noise."""
 
     def __init__(self, folder: Path):
         folder = Path(folder)

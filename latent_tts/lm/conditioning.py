@@ -23,7 +23,7 @@ class ConvBlock(nn.Module):
 
 
 class ReferenceEncoder(nn.Module):
-    """One vector for a voice: reference frames (B, N, D) of lengths (B,) -> (B, H); a learnt one for an empty reference."""
+    """One vector for a voice: reference frames (B, N, D) of lengths (B,) -> (B, H), learnt for an empty one."""
 
     def __init__(self, frame_dim: int, dim: int, out: int, layers: int = 2, dropout: float = 0.0):
         super().__init__()
@@ -57,7 +57,10 @@ class AlignedText(nn.Module):
         advances    pointers[t + 1] - pointers[t], what the model draws in frame t
     """
 
-    before = (-1, 5)  # phones seen when the advance is drawn, counted from the pointer: the last begun and the next five
+    before = (
+        -1,
+        5,
+    )  # phones seen when the advance is drawn, counted from the pointer: the last begun and the next five
     after = (-4, 2)  # phones seen when the frame is drawn, counted from the moved pointer
 
     def __init__(self, vocabulary: int, dim: int, out: int, layers: int = 3, dropout: float = 0.0):
@@ -89,7 +92,7 @@ class AlignedText(nn.Module):
 
 
 def _gather(states: Tensor, pointers: Tensor, span: tuple[int, int]) -> Tensor:
-    """(B, L + 2, C), (B, N) -> (B, N, span * C): the states of phones ``pointer + span[0] .. pointer + span[1] - 1``."""
+    """(B, L + 2, C), (B, N) -> (B, N, span * C): states of phones pointer + span[0] .. pointer + span[1] - 1."""
     offsets = torch.arange(*span, device=states.device) + 1  # state 0 stands before phone 0
     index = (pointers[..., None] + offsets).clamp(0, states.shape[1] - 1)
     rows = torch.arange(len(states), device=states.device)[:, None, None]

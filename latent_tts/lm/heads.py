@@ -14,7 +14,7 @@ from latent_tts.nn.transformer import SwiGLU
 
 
 class AdaLNBlock(nn.Module):
-    """x + gate * SwiGLU(RMSNorm(x) * (1 + scale) + shift), the three drawn from the condition (LatentLM's head block)."""
+    """x + gate * SwiGLU(RMSNorm(x) * (1 + scale) + shift), all three from the condition (LatentLM's block)."""
 
     def __init__(self, dim: int):
         super().__init__()

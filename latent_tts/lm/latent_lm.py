@@ -63,7 +63,7 @@ class LatentLM(nn.Module):
             nn.init.normal_(embedding.weight, std=0.3)
 
     def loss(self, batch: Utterances) -> dict[str, Tensor]:
-        """``diffusion``: mean squared error of v; ``advance``: cross entropy of the pointer's moves, in nats a frame."""
+        """``diffusion``: mean squared error of v; ``advance``: cross entropy of the pointer's moves, in nats."""
         count = batch.frames.shape[1] + 1
         states, voice = self._read(batch)
         pointers = pointers_of(batch.starts, batch.text_lens, batch.frame_lens, count + 1)
@@ -108,7 +108,7 @@ class LatentLM(nn.Module):
         return self.text.encode(batch.text, batch.text_lens), voice
 
     def _has_text(self, batch: Utterances, count: int) -> Tensor:
-        """(B, count) whether the text of a step is known: always in the utterance, in the reference if it came with it."""
+        """(B, count) whether a step's text is known: in the utterance always, in the reference if given."""
         spoken = torch.arange(count, device=batch.text.device) >= batch.prompt_lens[:, None]
         return spoken | (batch.prompt_text_lens > 0)[:, None]
 

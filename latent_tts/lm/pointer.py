@@ -62,7 +62,7 @@ class PointerWalk:
 
 
 def tilt(p: Tensor, speed: float) -> Tensor:
-    """Distributions over 0..K (B, K + 1) -> the nearest ones (in relative entropy) whose mean is ``speed`` times theirs.
+    """Distributions over 0..K (B, K + 1) -> the nearest (in relative entropy) with ``speed`` times their mean.
 
     Those are p(k) exp(a k) / Z; a is found by bisection. Means are kept within what the support allows.
     """

@@ -19,7 +19,7 @@ def rotary(positions: Tensor, dim: int, base: float = 10000.0) -> tuple[Tensor, 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotate pairs (i, i + dim / 2) of x (B, heads, N, dim)."""
     a, b = x.chunk(2, dim=-1)
-    return (x * cos + torch.cat([-b, a], dim=-1) * sin).to(x.dtype)
+    return x * cos + torch.cat([-b, a], dim=-1) * sin
 
 
 class CausalAttention(nn.Module):
@@ -40,6 +40,7 @@ class CausalAttention(nn.Module):
         q, k, v = self.qkv(x).view(batch, count, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
         past = state[self][0].shape[2] if state is not None and self in state else 0
         cos, sin = rotary(torch.arange(past, past + count, device=x.device), dim // self.heads)
+        cos, sin = cos.to(q.dtype), sin.to(q.dtype)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         if past:
             k, v = torch.cat([state[self][0], k], dim=2), torch.cat([state[self][1], v], dim=2)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 class CosineSchedule(nn.Module):
     """alpha_t^2 of the squared-cosine schedule (Nichol & Dhariwal 2021) over ``steps`` discrete times.
 
-    ``x_t = alpha_t x_0 + sigma_t eps`` with alpha^2 + sigma^2 = 1; ``v = alpha_t eps - sigma_t x_0`` (Salimans & Ho 2022).
+    ``x_t = alpha_t x_0 + sigma_t eps``, alpha^2 + sigma^2 = 1; ``v = alpha_t eps - sigma_t x_0`` (Salimans & Ho 2022).
     """
 
     def __init__(self, steps: int = 1000):
@@ -32,7 +32,9 @@ class CosineSchedule(nn.Module):
         return alpha * x + sigma * noise, alpha * noise - sigma * x
 
 
-def dpm_solver(schedule: CosineSchedule, velocity: Callable[[Tensor, int], Tensor], noise: Tensor, steps: int) -> Tensor:
+def dpm_solver(
+    schedule: CosineSchedule, velocity: Callable[[Tensor, int], Tensor], noise: Tensor, steps: int
+) -> Tensor:
     """Sample x_0 (B, D) from ``noise`` (B, D) with ``steps`` evaluations of ``velocity(x_t, t)``.
 
     DPM-Solver++(2M) (Lu et al. 2022, Algorithm 2, midpoint form) on times spread evenly from the last to the first;

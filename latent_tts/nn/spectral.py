@@ -34,7 +34,7 @@ class CausalFrames(nn.Module):
     """Cuts a signal into overlapping windows that end where their hop ends: window k covers ``hop * k - (width - hop)``
     up to ``hop * (k + 1)``, zeros before the start.
 
-    (B, T) -> (B, T // hop, width), T at least a hop. In a stream, samples that do not fill a hop wait for the next call.
+    (B, T) -> (B, T // hop, width), T at least a hop. In a stream, samples that fill no hop wait for the next call.
     """
 
     def __init__(self, width: int, hop: int):

@@ -112,7 +112,9 @@ class CodecTask(lightning.LightningModule):
 
     def _step(self, index: int, module: torch.nn.Module, loss: Tensor) -> None:
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"codec: the loss is {loss.item()} at step {int(self.step)}; lower lr or look at the data")
+            raise FloatingPointError(
+                f"codec: the loss is {loss.item()} at step {int(self.step)}; lower lr or look at the data"
+            )
         optimizer, schedule = self.optimizers()[index], self.lr_schedulers()[index]
         optimizer.zero_grad()
         self.manual_backward(loss)
@@ -135,6 +137,8 @@ class CodecTask(lightning.LightningModule):
         board, rate = self.logger.experiment, self.codec.sample_rate
         for name, sound in (("original", wav), ("reconstruction", output.float())):
             board.add_audio(name, sound.clamp(-1, 1), int(self.step), rate)
-            spectrum = torch.stft(sound, 1024, 256, window=torch.hann_window(1024, device=sound.device), return_complex=True)
+            spectrum = torch.stft(
+                sound, 1024, 256, window=torch.hann_window(1024, device=sound.device), return_complex=True
+            )
             picture = F.relu(1 + spectrum.abs().clamp(min=1e-5).log10() / 4).flip(0).clamp(max=1)
             board.add_image(f"spectrum/{name}", picture[None], int(self.step))

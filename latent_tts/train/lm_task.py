@@ -61,7 +61,9 @@ class LMTask(lightning.LightningModule):
         torch.manual_seed(t.seed * 1_000_003 + step)
         terms = self.lm.loss(batch)
         if not torch.isfinite(terms["loss"]):
-            raise FloatingPointError(f"lm: the loss is {terms['loss'].item()} at step {step}; lower lr or look at the data")
+            raise FloatingPointError(
+                f"lm: the loss is {terms['loss'].item()} at step {step}; lower lr or look at the data"
+            )
         self.optimizers().zero_grad()
         self.manual_backward(terms["loss"])
         norm = torch.nn.utils.clip_grad_norm_(self.lm.parameters(), t.clip)
