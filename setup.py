@@ -16,7 +16,7 @@ CORE = [
     "soundfile>=0.13",  # its wheel brings a libsndfile that knows Opus and MP3
     "safetensors",
     "pyyaml",
-    "phonemizer>=3.3",
+    "phonemizer>=3.4",
     "espeakng-loader",
     "soxr>=0.5",
     "tqdm",
@@ -26,7 +26,7 @@ EXTRAS = {
         "torch==2.11.*",  # torchaudio ends at 2.11 and wants the torch of the same number
         "torchaudio==2.11.*",
         "lightning>=2.5",
-        "jsonargparse[signatures]>=4.35",
+        "jsonargparse[signatures]>=4.49",
         "tensorboard",
         "matplotlib",
         "librosa>=0.10,<1",
@@ -41,7 +41,7 @@ EXTRAS = {
         "pystoi",
         "webrtcvad-wheels",
         "librosa>=0.10,<1",
-        "scipy",
+        "scipy<2",  # Resemblyzer imports what SciPy 2 drops
         "onnxruntime",
     ],
     "demo": ["gradio>=6.20"],

@@ -134,7 +134,7 @@ class Voice:
                 frames, starts = file.get_tensor("frames"), file.get_tensor("starts")
         except (OSError, SafetensorError) as error:
             raise UserError(f"{path}: not a voice file ({error}); make one with TTS.clone(...).save(path)") from None
-        if about.get("format") != "latent_tts voice 1":
+        if about.get("format") != "latent_tts voice 1" or not {"phones", "model", "name"} <= about.keys():
             raise UserError(f"{path}: not a voice file of this version; make it again with TTS.clone(...).save(path)")
         phones = tuple(about["phones"].split(" ")) if about["phones"] else ()
         return cls(frames, phones, tuple(starts.tolist()), about["model"], about["name"])

@@ -14,12 +14,13 @@ import dataclasses
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import yaml
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from latent_tts.align.aligner import Aligner, AlignerConfig
@@ -48,7 +49,7 @@ def load_aligner(folder: Path) -> tuple[Aligner, SymbolTable]:
     folder = Path(folder)
     symbols = load_symbols(folder)
     sizes = _sizes(folder, _config(folder), "aligner", AlignerConfig)
-    aligner = Aligner(symbols.symbols, sizes, SymbolTable.SEPARATORS)
+    aligner = _built(folder, "aligner", lambda: Aligner(symbols.symbols, sizes, SymbolTable.SEPARATORS))
     return _load_weights(aligner, folder / "aligner.safetensors"), symbols
 
 
@@ -71,7 +72,7 @@ def save_part(folder: Path, part: str, kind: str, config: object, module: nn.Mod
     tensors = {k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
     tensors = {k: v.half() if v.is_floating_point() and v.ndim > 1 else v for k, v in tensors.items()}
     beside = folder / f".{part}.part"
-    save_file(tensors, beside)
+    beside.write_bytes(save(tensors))
     os.replace(beside, folder / f"{part}.safetensors")
     _describe(folder, {part: {"kind": kind, **dataclasses.asdict(config)}})
 
@@ -85,8 +86,8 @@ def adopt(source: Path, folder: Path) -> None:
             continue
         beside = target.with_suffix(".part")
         shutil.copyfile(_present(source / target.name), beside)
-        os.replace(beside, target)
         _describe(folder, {part: settings})
+        os.replace(beside, target)
 
 
 def _describe(folder: Path, parts: dict) -> None:
@@ -99,13 +100,14 @@ def _describe(folder: Path, parts: dict) -> None:
 
 def _load_part(folder: Path, part: str) -> nn.Module:
     about = _config(folder)
-    kind = (about.get(part) or {}).get("kind")
+    kind = str(_settings(folder, about, part).get("kind"))
     if kind not in KINDS[part]:
         raise UserError(
             f"{folder}/config.yaml: {part} is of kind {kind!r}; this version knows {', '.join(KINDS[part])}"
         )
     build, sizes = KINDS[part][kind]
-    return _load_weights(build(_sizes(folder, about, part, sizes)), folder / f"{part}.safetensors")
+    module = _built(folder, part, lambda: build(_sizes(folder, about, part, sizes)))
+    return _load_weights(module, folder / f"{part}.safetensors")
 
 
 def _config(folder: Path) -> dict:
@@ -124,8 +126,25 @@ def _config(folder: Path) -> dict:
     return about
 
 
+def _settings(folder: Path, about: dict, part: str) -> dict:
+    settings = about.get(part) or {}
+    if not isinstance(settings, dict):
+        raise UserError(f"{folder}/config.yaml: {part} is {settings!r}; it should list the part's kind and sizes")
+    return settings
+
+
+def _built(folder: Path, part: str, build: Callable[[], nn.Module]) -> nn.Module:
+    try:
+        return build()
+    except UserError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, RuntimeError, IndexError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{folder}/config.yaml: no {part} can be built of these sizes ({reason})") from None
+
+
 def _sizes(folder: Path, about: dict, part: str, build: type):
-    sizes = {k: v for k, v in (about.get(part) or {}).items() if k != "kind"}
+    sizes = {k: v for k, v in _settings(folder, about, part).items() if k != "kind"}
     try:
         return build(**sizes)
     except TypeError as error:

@@ -46,6 +46,12 @@ class TTS:
         self.symbols = load_symbols(folder)
         self.phonemizer = Phonemizer(self.symbols, lexicon)
         self.model_hash = voice_hash(folder)
+        have, want = (*self.codec.frame_shape, len(self.symbols)), (self.lm.config.frame_dim, self.lm.config.vocabulary)
+        if have != want:
+            raise UserError(
+                f"{folder}: codec and phones.txt have frames of {have[0]} and {have[1]} symbols, lm wants {want[0]} "
+                f"and {want[1]}; its parts are of different models"
+            )
 
     @classmethod
     def from_dir(cls, path: str | Path | None = None, device: str = "cpu", lexicon: str | Path | None = None) -> TTS:
@@ -144,6 +150,7 @@ class TTS:
         """Phones of a reference's text and the seconds at which they begin."""
         phones = self.phonemizer(normalize(text))
         aligner, symbols = load_aligner(self.folder)
+        wav = audio.resample(wav, self.sample_rate, aligner.config.sample_rate)
         return phones, aligner.align(torch.from_numpy(wav), symbols.ids(phones))[0]
 
     def _quiet_cut(self, wav: np.ndarray) -> int:

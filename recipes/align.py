@@ -13,25 +13,26 @@ import sys
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
+from stage import progress, stage
 
 from latent_tts.data.audio_pack import AudioPack
 from latent_tts.errors import UserError
 from latent_tts.model_dir import load_aligner
 
 
-def main(argv: list[str] | None = None) -> int:
+@stage
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pack", type=Path, required=True, help="audio pack with phones.json")
     parser.add_argument("--aligner", type=Path, required=True, help="model directory of the aligner")
     parser.add_argument("--min_score", type=float, default=-4.0, help="recordings below it are left out")
     options = parser.parse_args(argv)
     if (options.pack / "alignments.json").exists():
-        return 0
+        return
     aligner, symbols = load_aligner(options.aligner)
     pack, phones = AudioPack(options.pack), json.loads((options.pack / "phones.json").read_text())
     found, bad = {}, 0
-    for utt, ids in tqdm(phones.items(), desc=f"align {options.pack.name}", unit="utt"):
+    for utt, ids in progress(phones.items(), desc=f"align {options.pack.name}", unit="utt"):
         try:
             onsets, score = aligner.align(torch.from_numpy(pack[utt]), ids)
         except UserError as error:
@@ -44,11 +45,12 @@ def main(argv: list[str] | None = None) -> int:
             continue
         names = [symbols.symbols[i] for i in ids]
         found[utt] = {"phones": names, "onsets": [round(float(t), 3) for t in onsets], "score": round(score, 3)}
+    if not found:
+        raise UserError(f"{options.pack}: none of {bad} recordings fits its text; train the aligner longer")
     beside = options.pack / "alignments.json.part"
     beside.write_text(json.dumps(found, ensure_ascii=False))
     os.replace(beside, options.pack / "alignments.json")
     print(f"align: {options.pack}: {len(found)} aligned, {bad} left out", file=sys.stderr)
-    return 0
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
+from stage import progress, stage
 
 from latent_tts import audio
 from latent_tts.codec.autoencoder import Codec
@@ -22,13 +22,17 @@ from latent_tts.data.audio_pack import AudioPack
 from latent_tts.data.clips import Clip, cut_clips
 from latent_tts.data.frame_pack import EncodedClip, write_frame_pack
 from latent_tts.data.kaldi import read_data_dir
+from latent_tts.errors import UserError
 from latent_tts.model_dir import load_codec
 from latent_tts.text.symbols import SymbolTable
 
+MOST_IN_A_FRAME = 7  # phones that may begin in one; clips spoken faster are left out
 
-def main(argv: list[str] | None = None) -> int:
+
+@stage
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data_dir", type=Path, required=True)
+    parser.add_argument("--data_dir", type=Path, required=True, help="Kaldi data directory, for the speakers")
     parser.add_argument("--pack", type=Path, required=True, help="audio pack with alignments.json")
     parser.add_argument("--codec", type=Path, required=True, help="model directory of the codec")
     parser.add_argument("--out", type=Path, required=True, help="folder for the frame pack")
@@ -36,42 +40,72 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--longest", type=float, default=10.0, help="seconds of a clip")
     options = parser.parse_args(argv)
     if (options.out / "clips.json").exists():
-        return 0
+        return
     codec, speakers = load_codec(options.codec), {e.utt: e.spk for e in read_data_dir(options.data_dir)}
     pack, alignments = AudioPack(options.pack), json.loads((options.pack / "alignments.json").read_text())
     frames, clips, position, crowded = [], [], 0, 0
     for copy, tempo in enumerate(options.tempo):
-        for utt, found in tqdm(alignments.items(), desc=f"encode {options.pack.name} x{tempo:g}", unit="utt"):
-            rng = np.random.default_rng((copy, zlib.crc32(utt.encode())))
-            seconds, onsets = len(pack[utt]) / pack.sample_rate, np.array(found["onsets"])
-            for clip in cut_clips(
-                utt, found["phones"], onsets, seconds, SymbolTable.SEPARATORS, rng, longest=options.longest
-            ):
-                encoded, starts = encode_clip(codec, pack, clip, tempo)
-                if np.bincount(starts).max() > 7:
+        pieces = sorted(cut_all(pack, alignments, copy, options.longest), key=lambda clip: clip.seconds)
+        batches = batched(pieces)
+        for batch in progress(batches, desc=f"encode {options.pack.name} x{tempo:g}", unit="batch"):
+            for clip, encoded in zip(batch, encode_clips(codec, pack, batch, tempo)):
+                starts = first_frames(clip, tempo, codec.frame_rate, len(encoded))
+                if np.bincount(starts).max() > MOST_IN_A_FRAME:
                     crowded += 1
                     continue
                 ids = SymbolTable.english().ids(clip.phones)
-                clips.append(EncodedClip(f"{speakers[utt]}@{copy}", position, len(encoded), tuple(ids), tuple(starts)))
+                clips.append(
+                    EncodedClip(f"{speakers[clip.utt]}@{copy}", position, len(encoded), tuple(ids), tuple(starts))
+                )
                 frames.append(encoded)
                 position += len(encoded)
+    if not clips:
+        raise UserError(f"{options.pack}: no recording of it gives a clip; look at its alignments")
     write_frame_pack(options.out, frames, clips, codec.bottleneck.noise.numpy())
     hours = position / codec.frame_rate / 3600
     print(f"encode: {options.out}: {len(clips)} clips, {hours:.2f} hours, {crowded} too crowded", file=sys.stderr)
-    return 0
+
+
+def cut_all(pack: AudioPack, alignments: dict, copy: int, longest: float) -> list[Clip]:
+    """The clips of every aligned recording; each copy of the data is cut elsewhere."""
+    clips = []
+    for utt, found in alignments.items():
+        rng = np.random.default_rng((copy, zlib.crc32(utt.encode())))
+        seconds, onsets = pack.spans[utt][1] / pack.sample_rate, np.array(found["onsets"])
+        clips += cut_clips(utt, found["phones"], onsets, seconds, SymbolTable.SEPARATORS, rng, longest=longest)
+    return clips
+
+
+def batched(clips: list[Clip], seconds: float = 100.0) -> list[list[Clip]]:
+    """Clips in order of length -> batches of about ``seconds``."""
+    batches: list[list[Clip]] = [[]]
+    for clip in clips:
+        if batches[-1] and clip.seconds * (len(batches[-1]) + 1) > seconds:
+            batches.append([])
+        batches[-1].append(clip)
+    return batches
 
 
 @torch.inference_mode()
-def encode_clip(codec: Codec, pack: AudioPack, clip: Clip, tempo: float) -> tuple[np.ndarray, list[int]]:
-    """Frames (N, D) and the frame in which each phone begins."""
-    rate = pack.sample_rate
-    wav = pack[clip.utt][round(clip.begin * rate) : round(clip.end * rate)]
-    if tempo != 1.0:
-        wav = audio.resample(wav, round(rate * tempo), rate)
-    wav = np.pad(wav, (0, -len(wav) % codec.hop_length))
-    encoded = codec.encode(torch.from_numpy(wav)[None, None])[0].numpy()
-    onsets = (np.array(clip.onsets) - clip.begin) / tempo * codec.frame_rate
-    return encoded, np.clip(onsets.astype(int), 0, len(encoded) - 1).tolist()
+def encode_clips(codec: Codec, pack: AudioPack, clips: list[Clip], tempo: float) -> list[np.ndarray]:
+    """Frames (N, D) of each clip. The encoder is causal, so what fills up the shorter ones changes nothing."""
+    rate, wavs = pack.sample_rate, []
+    for clip in clips:
+        wav = pack[clip.utt][round(clip.begin * rate) : round(clip.end * rate)]
+        wavs.append(wav if tempo == 1.0 else audio.resample(wav, round(rate * tempo), rate))
+    counts = [-(-len(wav) // codec.hop_length) for wav in wavs]
+    together = np.zeros((len(wavs), 1, max(counts) * codec.hop_length), dtype=np.float32)
+    for row, wav in zip(together, wavs):
+        row[0, : len(wav)] = wav
+    with torch.autocast("cpu", torch.bfloat16):
+        encoded = codec.encode(torch.from_numpy(together)).float().numpy()
+    return [row[:count] for row, count in zip(encoded, counts)]
+
+
+def first_frames(clip: Clip, tempo: float, frame_rate: float, count: int) -> list[int]:
+    """The frame in which each phone of a clip begins."""
+    frames = (np.array(clip.onsets) - clip.begin) / tempo * frame_rate
+    return np.clip(frames.astype(int), 0, count - 1).tolist()
 
 
 if __name__ == "__main__":

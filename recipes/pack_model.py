@@ -1,6 +1,6 @@
-"""Stage 6: take the averaged weights out of a training run and write them into a model directory.
+"""Stages 3, 4 and 6: take the averaged weights out of a training run and write them into a model directory.
 
-The codec's latent mean and scale are measured here, over the recordings of ``--measure``.
+The codec's latent mean and scale are measured here, over the recordings of ``--measure``. phones.txt comes last.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from tqdm import tqdm
+from stage import progress, stage
 
 from latent_tts.data.audio_pack import AudioPack
 from latent_tts.model_dir import save_part
@@ -24,13 +24,16 @@ from latent_tts.train.lm_task import LMTask
 TASKS = {"aligner": (AlignerTask, "aligner"), "codec": (CodecTask, "sigma_vae"), "lm": (LMTask, "latent_lm")}
 
 
-def main(argv: list[str] | None = None) -> int:
+@stage
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=sorted(TASKS))
+    parser.add_argument("part", choices=sorted(TASKS), help="what the run trained")
     parser.add_argument("--exp", type=Path, required=True, help="folder of the training run")
     parser.add_argument("--out", type=Path, required=True, help="model directory")
     parser.add_argument("--measure", type=Path, help="audio pack to measure the codec's latents on")
     options = parser.parse_args(argv)
+    if options.part == "codec" and not options.measure:
+        parser.error("a codec needs --measure PACK")
     build, kind = TASKS[options.part]
     task = restore(build, options.exp)
     module = task.average.module.eval()
@@ -40,7 +43,6 @@ def main(argv: list[str] | None = None) -> int:
     save_part(options.out, options.part, kind, module.config, module)
     SymbolTable.english().write(options.out / "phones.txt")
     print(f"pack_model: {options.part} after {int(task.step)} steps in {options.out}", file=sys.stderr)
-    return 0
 
 
 def restore(build: type, exp: Path):
@@ -50,7 +52,7 @@ def restore(build: type, exp: Path):
     parser = ArgumentParser()
     parser.add_class_arguments(build, "task")
     settings = yaml.safe_load((exp / "config.yaml").read_text())["task"]
-    task = parser.instantiate_classes(parser.parse_object({"task": settings})).task
+    task = parser.instantiate(parser.parse_object({"task": settings})).task
     checkpoint = torch.load(exp / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True)
     task.load_state_dict(checkpoint["state_dict"])
     return task
@@ -66,7 +68,7 @@ def frozen_encoder(task: CodecTask) -> torch.nn.Module:
 def measure(codec, pack: AudioPack) -> None:
     """Set the codec's latent mean and scale from up to 600 recordings."""
     latents = []
-    for utt in tqdm(list(pack)[:: max(1, len(pack) // 600)], desc="measure latents", unit="utt"):
+    for utt in progress(list(pack)[:: max(1, len(pack) // 600)], desc="measure latents", unit="utt"):
         wav = pack[utt]
         wav = np.pad(wav, (0, -len(wav) % codec.hop_length))
         latents.append(codec.encoder(torch.from_numpy(wav)[None])[0])

@@ -1,11 +1,19 @@
-"""Train a part: python recipes/train.py codec|aligner|lm --config conf/codec.yaml --data dump --exp exp/codec"""
+"""Train a part: python recipes/train.py codec|aligner|lm --config conf/codec.yaml --data dump --exp exp/codec
+
+Leaves config.yaml (what it ran with), checkpoints/, tensorboard/ and, after the last step, train.done in --exp.
+"""
 
 from __future__ import annotations
 
+import logging
 import sys
+import time
+import warnings
 from pathlib import Path
 
+import torch
 from jsonargparse import ArgumentParser
+from stage import stage
 
 from latent_tts.errors import UserError
 from latent_tts.train.fit import Fit, fit
@@ -19,13 +27,13 @@ def tasks() -> dict[str, type]:
     return {"aligner": AlignerTask, "codec": CodecTask, "lm": LMTask}
 
 
-def main(argv: list[str] | None = None) -> int:
+@stage
+def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     known = tasks()
     if not argv or argv[0] not in known:
-        print(f"train: say first what to train: {', '.join(known)}", file=sys.stderr)
-        return 2
-    parser = ArgumentParser(prog=f"train.py {argv[0]}", description=__doc__)
+        raise UserError(f"say first what to train: {', '.join(known)}")
+    part, parser = argv[0], ArgumentParser(prog=f"train.py {argv[0]}", description=__doc__)
     parser.add_argument("--config", action="config", help="YAML file; options after it override its values")
     parser.add_argument(
         "--data", type=Path, required=True, help="what the earlier stage left (train/ and valid/ below it)"
@@ -33,22 +41,37 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--exp", type=Path, required=True, help="where the run is kept; an unfinished run there is resumed"
     )
-    parser.add_dataclass_arguments(Fit, "fit")
-    parser.add_class_arguments(known[argv[0]], "task")
+    parser.add_class_arguments(Fit, "fit")
+    parser.add_class_arguments(known[part], "task")
     options = parser.parse_args(argv[1:])
+    ready = parser.instantiate(options)
+    train, valid = ready.task.datasets(options.data)
+    done, before = steps_done(options.exp, ready.task), time.monotonic()
     options.exp.mkdir(parents=True, exist_ok=True)
-    parser.save(options, options.exp / "config.yaml", overwrite=True, skip_none=False)
-    ready = parser.instantiate_classes(options)
-    task = ready.task
-    try:
-        train, valid = task.datasets(options.data)
-        done = fit(task, train, valid, options.exp, ready.fit)
-    except (UserError, FloatingPointError) as error:
-        print(f"train: error: {error}", file=sys.stderr)
-        return 2
-    if done:
+    parser.save(options, options.exp / "config.yaml", overwrite=True)
+    print(f"train: {part}: {'resuming at' if done else 'from'} step {done} of {len(train)}", file=sys.stderr)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
+    finished = fit(ready.task, train, valid, options.exp, ready.fit)
+    spent, here = time.monotonic() - before, int(ready.task.step)
+    print(f"train: {part}: {here - done} steps in {spent:.0f} s, at step {here} of {len(train)}", file=sys.stderr)
+    if finished:
         (options.exp / "train.done").touch()
-    return 0
+    else:
+        print(f"train: {part}: stopped before its end; the same command goes on from there", file=sys.stderr)
+
+
+def steps_done(exp: Path, task: torch.nn.Module) -> int:
+    """The step of a run's last checkpoint, 0 without one. UserError where it is of another network than ``task``."""
+    last = exp / "checkpoints" / "last.ckpt"
+    if not last.exists():
+        return 0
+    saved = torch.load(last, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+    if {k: v.shape for k, v in saved.items()} != {k: v.shape for k, v in task.state_dict().items()}:
+        raise UserError(
+            f"{exp} holds a run of another size; give the config file another name, or --exp another folder"
+        )
+    return int(saved["step"])
 
 
 if __name__ == "__main__":

@@ -1,81 +1,122 @@
 #!/usr/bin/env bash
-# From a corpus to a scored model. The folder it is called in holds the facts (run.sh, local/data_prep.py) and gets
-# data/ dump/ exp/. A stage that is done is skipped; a training that was broken off is resumed.
+# From a corpus to a scored model, in stages 0 to 8. What is done is skipped, a training that was broken off is resumed:
+# after any end, the same command goes on. To do something again, remove what it left (the stages name it).
 #
-#   --stage N --stop_stage N     run stages N to N (0 to 8)
+#   --stage N --stop_stage N     run stages N to N (hyphens do as well: --stop-stage)
 #   --corpus_dir DIR             where the recordings are
-#   --work_dir DIR               where data/ dump/ exp/ go (default: here)
-#   --codec_config --aligner_config --lm_config FILE    what to train; the file's name names the experiment
+#   --work_dir DIR               where data/ dump/ exp/ go, with the logs in exp/log/
+#   --data_prep FILE             the corpus's local/data_prep.py
+#   --data_prep_options "..."    more options for it
+#   --sample_rate N              Hz, of the codec and the aligner
+#   --codec_config --aligner_config --lm_config FILE
+#                                what to train; the file's name is the experiment's: other settings want another name
+#   --fit "..."                  more options for recipes/train.py, for instance "--fit.max_time 00:01:00:00"
+#   --alignment "..."            more options for recipes/align.py
 #   --tempo "1.0 0.9 1.1"        copies of the training data as pseudo-speakers
 #   --trials N                   sentences spoken in stage 7
-#   --whisper DIR                CTranslate2 Whisper folder for the error rate (tools/get_whisper.sh); none: no error rate
-#   --data_prep_options "..."    more options for local/data_prep.py
-#   --fit "..."                  more options for recipes/train.py, for instance "--fit.max_time 00:01:00:00"
 #   --synthesis "..."            more options for recipes/synthesize.py
-#   --python PROGRAM             the interpreter that has latent_tts and its extras
+#   --whisper DIR                CTranslate2 Whisper folder for the error rate (tools/get_whisper.sh); none: no error rate
+#   --python PROGRAM             the interpreter with the extras of setup.py; default: $PYTHON, the checkout's .venv, python3
+#
+#   0 corpus         1 data directories       2 sound and phones          3 codec    4 aligner, alignments, frames
+#   5 language model 6 model directory        7 speech of the trials      8 score.json, row.md, pictures
+#
+# Exit status: 2 for something to put right, 3 where a training ran out of --fit.max_time.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 
-stage=0 stop_stage=8 corpus_dir= work_dir=. codec_config= aligner_config= lm_config= sample_rate=16000 tempo=1.0
-trials=50 whisper= data_prep_options= fit= synthesis= python=${PYTHON:-python3}
-recipes=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+stage=0 stop_stage=8 corpus_dir='' work_dir=. data_prep=local/data_prep.py data_prep_options='' sample_rate=16000
+codec_config='' aligner_config='' lm_config='' fit='' alignment='' tempo=1.0 trials=50 synthesis='' whisper=''
+python=${PYTHON:-}
+root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+readonly root recipes=$root/recipes
 . "$recipes/parse_options.sh"
 
+fail() { echo "tts.sh: error: $*" >&2; exit 2; }
 named() { basename "$1" .yaml; }
-data=$work_dir/data
-codec=$work_dir/exp/$(named "$codec_config") aligner=$work_dir/exp/$(named "$aligner_config") lm=$work_dir/exp/$(named "$lm_config")
-audio=$work_dir/dump/audio frames=$work_dir/dump/$(named "$codec_config")
-spoken=$lm/speak_test
-
 wanted() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] && echo "stage $1: $2" >&2; }
 
-# logged NAME COMMAND...: run a command, its messages on the screen and in a log.
-logged() {
-  local log=$work_dir/exp/log/$1.log; shift
-  mkdir -p "$(dirname "$log")"
-  "$@" 2> >(tee -a "$log" >&2) || { local status=$?; echo "tts.sh: error: it failed, see $log" >&2; exit $status; }
+# once NAME FILE COMMAND...: run a command that leaves FILE last, unless it is there. What it says is logged, too.
+once() {
+  local name=$1 left=$2 log=$work_dir/exp/log/$1.log status=0
+  shift 2
+  if [ -e "$left" ]; then echo "  $name: done, $left is there" >&2; return; fi
+  echo "  $name: its log is $log" >&2
+  mkdir -p "${log%/*}"
+  printf '# %s\n' "$*" >>"$log"
+  "$@" 2>&1 | tee -i -a "$log" >&2 || status=$?
+  if [ "$status" -ne 0 ]; then echo "tts.sh: error: $name failed, see $log" >&2; exit "$status"; fi
+  if [ ! -e "$left" ]; then echo "tts.sh: $name ended before it left $left, see $log; run again to go on" >&2; exit 3; fi
 }
 
-# train PART CONFIG DATA EXP: train until its last step, unless that was reached before.
+# train PART CONFIG DATA EXP: train a part to its last step.
 train() {
-  [ -f "$4/train.done" ] && return
   # shellcheck disable=SC2086
-  logged "train_$1" "$python" "$recipes/train.py" "$1" --config "$2" --data "$3" --exp "$4" $fit
-  [ -f "$4/train.done" ] || { echo "tts.sh: the training of the $1 ran out of time; run again to resume" >&2; exit 3; }
+  once "train_$(basename "$4")" "$4/train.done" \
+    "$python" "$recipes/train.py" "$1" --config "$2" --data "$3" --exp "$4" $fit
 }
 
-# pack PART EXP OUT OPTIONS...: put trained weights into a model directory.
+# pack PART EXP OPTIONS...: put the weights of a finished training into EXP/model.
 pack() {
-  [ -f "$3/$1.safetensors" ] && return
-  logged "pack_$1" "$python" "$recipes/pack_model.py" "$1" --exp "$2" --out "$3" "${@:4}"
+  once "pack_$(basename "$2")" "$2/model/phones.txt" \
+    "$python" "$recipes/pack_model.py" "$1" --exp "$2" --out "$2/model" "${@:3}"
 }
+
+[[ $stage =~ ^[0-9]$ && $stop_stage =~ ^[0-9]$ ]] || fail "--stage $stage --stop_stage $stop_stage: want numbers, 0 to 8"
+for option in codec_config aligner_config lm_config; do
+  [ -f "${!option}" ] || fail "--$option: no file '${!option}'"
+done
+if [ "$stage" -le 1 ] && [ ! -d "$corpus_dir" ]; then
+  fail "no corpus at '$corpus_dir'; give its folder: --corpus_dir DIR"
+fi
+if [ -z "$python" ]; then
+  python=python3
+  if [ -x "$root/.venv/bin/python" ]; then python=$root/.venv/bin/python; fi
+fi
+lacking=$("$python" -c 'from importlib.util import find_spec
+print(*(name for name in ("torch", "lightning", "jsonargparse", "matplotlib", "resemblyzer") if find_spec(name) is None))' 2>/dev/null) ||
+  fail "--python $python does not run"
+[ -z "$lacking" ] || fail "$python lacks $lacking; 'make test' installs all into .venv, --python names another interpreter"
+export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
+if [ -t 2 ]; then export SHOW_PROGRESS=1; fi
+
+data=$work_dir/data audio=$work_dir/dump/audio frames=$work_dir/dump/$(named "$codec_config")
+codec=$work_dir/exp/$(named "$codec_config") aligner=$work_dir/exp/$(named "$aligner_config")
+lm=$work_dir/exp/$(named "$lm_config") list=$work_dir/data/trials_test.tsv
+spoken=$lm/speak_test
 
 if wanted 0 "corpus"; then
-  [ -d "$corpus_dir" ] || { echo "tts.sh: error: no corpus at '$corpus_dir'; give its folder: --corpus_dir DIR" >&2; exit 2; }
+  echo "  corpus: $corpus_dir" >&2
 fi
-if wanted 1 "data directories" && [ ! -f "$data/train/wav.scp" ]; then
+if wanted 1 "data directories"; then
   # shellcheck disable=SC2086
-  logged data_prep "$python" local/data_prep.py --corpus_dir "$corpus_dir" --data_dir "$data" $data_prep_options
+  once data_prep "$data/test/wav.scp" \
+    "$python" "$data_prep" --corpus_dir "$corpus_dir" --data_dir "$data" $data_prep_options
 fi
 if wanted 2 "sound and phones"; then
   for split in train valid test; do
-    [ -f "$audio/$split/phones.json" ] && continue
-    logged "pack_$split" "$python" "$recipes/pack_audio.py" --data_dir "$data/$split" --pack "$audio/$split" --sample_rate "$sample_rate"
-    logged "phones_$split" "$python" "$recipes/phones.py" --data_dir "$data/$split" --pack "$audio/$split" --table "$data/phones.txt"
+    once "pack_$split" "$audio/$split/index.json" \
+      "$python" "$recipes/pack_audio.py" --data_dir "$data/$split" --pack "$audio/$split" --sample_rate "$sample_rate"
+    once "phones_$split" "$audio/$split/phones.json" \
+      "$python" "$recipes/phones.py" --data_dir "$data/$split" --pack "$audio/$split" --table "$data/phones.txt"
   done
 fi
 if wanted 3 "codec"; then
   train codec "$codec_config" "$audio" "$codec"
-  pack codec "$codec" "$codec/model" --measure "$audio/train"
+  pack codec "$codec" --measure "$audio/train"
 fi
-if wanted 4 "alignments and frames"; then
+if wanted 4 "aligner, alignments, frames"; then
   train aligner "$aligner_config" "$audio" "$aligner"
-  pack aligner "$aligner" "$aligner/model"
+  pack aligner "$aligner"
   for split in train valid; do
     copies=1.0; [ $split = train ] && copies=$tempo
-    logged "align_$split" "$python" "$recipes/align.py" --pack "$audio/$split" --aligner "$aligner/model"
     # shellcheck disable=SC2086
-    logged "encode_$split" "$python" "$recipes/encode.py" --data_dir "$data/$split" --pack "$audio/$split" \
+    once "align_$split" "$audio/$split/alignments.json" \
+      "$python" "$recipes/align.py" --pack "$audio/$split" --aligner "$aligner/model" $alignment
+    once "show_$split" "$audio/$split/alignments.ctm" "$python" "$recipes/show_alignments.py" --pack "$audio/$split"
+    # shellcheck disable=SC2086
+    once "encode_$split" "$frames/$split/clips.json" \
+      "$python" "$recipes/encode.py" --data_dir "$data/$split" --pack "$audio/$split" \
       --codec "$codec/model" --out "$frames/$split" --tempo $copies
   done
 fi
@@ -83,17 +124,19 @@ if wanted 5 "language model"; then
   train lm "$lm_config" "$frames" "$lm"
 fi
 if wanted 6 "model directory"; then
-  pack lm "$lm" "$lm/model"
-  logged adopt "$python" "$recipes/adopt_parts.py" --into "$lm/model" "$codec/model" "$aligner/model"
+  pack lm "$lm"
+  once adopt "$lm/model/aligner.safetensors" \
+    "$python" "$recipes/adopt_parts.py" --into "$lm/model" "$codec/model" "$aligner/model"
 fi
 if wanted 7 "speech"; then
-  logged trials "$python" "$recipes/make_trials.py" --references "$data/test" --sentences "$data/valid" "$data/test" \
-    --seen "$data/train" --out "$data/trials_test.tsv" --count "$trials"
+  once trials "$list" "$python" "$recipes/make_trials.py" --references "$data/test" \
+    --sentences "$data/valid" "$data/test" --seen "$data/train" --out "$list" --count "$trials"
   # shellcheck disable=SC2086
-  logged synthesize "$python" "$recipes/synthesize.py" --model "$lm/model" --trials "$data/trials_test.tsv" --out "$spoken/wav" $synthesis
+  once speak "$spoken/wav.scp" "$python" "$recipes/synthesize.py" --model "$lm/model" --trials "$list" \
+    --out "$spoken/wav" --scp "$spoken/wav.scp" $synthesis
 fi
-if wanted 8 "score" && [ ! -f "$spoken/score.json" ]; then
-  logged score "$python" "$recipes/score.py" --trials "$data/trials_test.tsv" --wavs "$spoken/wav" --out "$spoken/score.json" \
-    --name "$(named "$lm_config")" ${whisper:+--whisper "$whisper"}
+if wanted 8 "score"; then
+  once score "$spoken/score.json" "$python" "$recipes/score.py" --trials "$list" --wavs "$spoken/wav" \
+    --out "$spoken/score.json" --name "$(named "$lm_config")" ${whisper:+--whisper "$whisper"}
 fi
 echo "tts.sh: done up to stage $stop_stage" >&2

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # A few minutes of LibriSpeech, all stages, small networks: shows that the recipe runs, not what it can do.
-# Options: see recipes/tts.sh --help.
+# Options: --help, and recipes/tts.sh, which says what they mean.
 set -euo pipefail
-cd "$(dirname "$0")"
-exec ../../recipes/tts.sh \
-  --corpus_dir corpus \
-  --codec_config conf/codec.yaml \
-  --aligner_config conf/aligner.yaml \
-  --lm_config conf/lm.yaml \
+here=$(dirname "$0")
+exec "$here/../../recipes/tts.sh" \
+  --corpus_dir "$here/corpus" \
+  --data_prep "$here/local/data_prep.py" \
+  --work_dir "$here" \
+  --codec_config "$here/conf/codec.yaml" \
+  --aligner_config "$here/conf/aligner.yaml" \
+  --lm_config "$here/conf/lm.yaml" \
   --trials 6 \
   "$@"

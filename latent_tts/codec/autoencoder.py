@@ -137,6 +137,8 @@ class Codec(nn.Module):
         return self.bottleneck.normalise(self.encoder(wav, state))
 
     def decode(self, frames: Tensor, state: State | None = None) -> Tensor:
+        if frames.shape[1] == 0:
+            return frames.new_zeros(len(frames), 1, 0)
         return self.decoder(self.bottleneck.denormalise(frames), state)[:, None]
 
     def reconstruct(self, wav: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def pack_audio(data_dir: Path, folder: Path, sample_rate: int) -> AudioPack:
     if not (folder / "index.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
         spans, pieces, position = {}, [], 0
-        for entry in tqdm(read_data_dir(data_dir), desc=f"decode {Path(data_dir).name}", unit="utt"):
+        entries = read_data_dir(data_dir)
+        for entry in tqdm(entries, desc=f"decode {folder.name}", unit="utt", disable=not sys.stderr.isatty()):
             wav = audio.condition_reference(*audio.read(entry.path, sample_rate))
             pieces.append((wav.clip(-1, 1) * 32767).astype(np.int16))
             spans[entry.utt] = (position, len(wav))

@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from latent_tts.frames import Utterances, stack
+from latent_tts.text.symbols import PAUSE_MARKS, SymbolTable
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,17 @@ class CloningBatches(Dataset):
     """Item ``step``: Utterances of about ``batch_frames`` frames, each a clip behind a reference of the same speaker.
 
     With probability ``no_reference`` a row has no reference, with ``no_reference_text`` its reference comes without
-    text. A reference is cut at a random place between ``shortest`` and ``longest`` frames. Frames carry the codec's
-    noise: one sigma a row, as the sigma-VAE draws it. A batch depends on ``seed`` and ``step`` alone.
+    text. A reference is cut at a random place between ``shortest`` and ``longest`` frames. A pause mark is another
+    one with probability ``other_mark``, so that the rare ones are known too. Frames carry the codec's noise: one sigma
+    a row, as the sigma-VAE draws it. A batch depends on ``seed`` and ``step`` alone.
     """
 
     shortest, longest = 16, 100  # frames of a reference
-    no_reference, no_reference_text = 0.1, 0.5
+    no_reference, no_reference_text, other_mark = 0.1, 0.5, 0.2
 
     def __init__(self, folder: Path, batch_frames: int, steps: int, seed: int = 0):
         self.pack, self.steps, self.seed = FramePack(folder), steps, seed
+        self.marks = SymbolTable.english().ids(PAUSE_MARKS)
         self.by_speaker: dict[str, list[int]] = {}
         for i, clip in enumerate(self.pack.clips):
             self.by_speaker.setdefault(clip.speaker, []).append(i)
@@ -94,6 +97,7 @@ class CloningBatches(Dataset):
                 heard = [s for s in other.starts if s < prompt]
                 prompt_text = len(heard)
                 phones, starts = [*other.phones[:prompt_text], *phones], np.concatenate([heard, starts])
+        phones = [rng.choice(self.marks) if p in self.marks and rng.random() < self.other_mark else p for p in phones]
         sigma = rng.standard_normal() * self.pack.noise
         frames = frames + sigma * rng.standard_normal(frames.shape)
         return Utterances(

@@ -12,8 +12,9 @@ class PointerWalk:
     """Where each row of a batch is in its text.
 
     ``step`` draws how many phones begin in the next frame and moves on. It cannot go back, and no phone may last
-    longer than ``longest`` frames, so a row of L phones ends within L * longest frames. Every row has a generator of
-    its own, seeded alike: a row does not depend on its neighbours.
+    longer than ``longest`` frames, so a row of L phones ends within (L + 1) * longest frames. The end comes in a frame
+    after the last phone's, so no row is empty. Every row has a generator of its own, seeded alike: a row does not
+    depend on its neighbours.
     """
 
     longest = 16  # frames a phone or a pause may last
@@ -36,12 +37,12 @@ class PointerWalk:
 
     def step(self, logits: Tensor) -> Tensor:
         """Logits over advances (B, max_advance + 1) -> the advances drawn (B,)."""
-        left = self.text_lens + 1 - self.pointers  # the end counts as a phone
+        left = (self.text_lens - self.pointers).clamp(min=1)  # the end counts as a phone, and comes alone
         logits = logits.masked_fill(self.moves > left[:, None], float("-inf"))
         stay = (self.waited >= self.longest)[:, None] & (self.moves == 0)
         advances = self._draw(logits.masked_fill(stay, float("-inf")))
         self.pointers = torch.where(self.alive, (self.pointers + advances).clamp(max=self.text_lens + 1), self.pointers)
-        self.waited = torch.where(advances > 0, 0, self.waited + 1)
+        self.waited = torch.where(advances > 0, 1, self.waited + 1)
         self.alive = self.alive & (self.pointers <= self.text_lens)
         return advances
 

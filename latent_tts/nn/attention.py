@@ -29,9 +29,9 @@ class CausalAttention(nn.Module):
     share a batch, aligned at their ends. Rotary positions are relative: a shift of a row changes nothing.
     """
 
-    def __init__(self, dim: int, heads: int, dropout: float = 0.0):
+    def __init__(self, dim: int, heads: int):
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.out = nn.Linear(dim, dim, bias=False)
 
@@ -46,9 +46,7 @@ class CausalAttention(nn.Module):
             k, v = torch.cat([state[self][0], k], dim=2), torch.cat([state[self][1], v], dim=2)
         remember(self, state, (k, v))
         mask = None if padding is None and (past == 0 or count == 1) else _mask(past, count, padding, x.device)
-        y = F.scaled_dot_product_attention(
-            q, k, v, mask, self.dropout if self.training else 0.0, is_causal=mask is None and count > 1
-        )
+        y = F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None and count > 1)
         return self.out(y.transpose(1, 2).reshape(batch, count, dim))
 
 

@@ -38,9 +38,11 @@ def dpm_solver(
     """Sample x_0 (B, D) from ``noise`` (B, D) with ``steps`` evaluations of ``velocity(x_t, t)``.
 
     DPM-Solver++(2M) (Lu et al. 2022, Algorithm 2, midpoint form) on times spread evenly from the last to the first;
-    the first and the last step are first order, the last one ends at sigma = 0.
+    the first and the last step are first order, the last one ends at sigma = 0. Times that fall together, where there
+    are more steps than times, are taken once.
     """
-    times = torch.linspace(0, schedule.steps - 1, steps + 1).round().flip(0)[:-1].long().tolist()
+    spread = torch.linspace(0, schedule.steps - 1, steps + 1).round().flip(0)[:-1].long().tolist()
+    times = list(dict.fromkeys(spread))
     x, before, width = noise, None, 0.0
     for i, t in enumerate(times):
         alpha, sigma = float(schedule.alpha[t]), float(schedule.sigma[t])

@@ -29,7 +29,7 @@ class Block(nn.Module):
     def __init__(self, dim: int, heads: int, dropout: float):
         super().__init__()
         self.attention_norm = nn.RMSNorm(dim, eps=1e-5)
-        self.attention = CausalAttention(dim, heads, dropout)
+        self.attention = CausalAttention(dim, heads)
         self.mlp_norm = nn.RMSNorm(dim, eps=1e-5)
         self.mlp = SwiGLU(dim)
         self.dropout = nn.Dropout(dropout)

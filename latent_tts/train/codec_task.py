@@ -9,7 +9,7 @@ import lightning
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import Dataset
+from torch.utils.data import ConcatDataset, Dataset
 
 from latent_tts.codec.autoencoder import Codec, CodecConfig
 from latent_tts.codec.discriminators import Discriminators
@@ -20,7 +20,7 @@ from latent_tts.codec.losses import (
     generator_loss,
 )
 from latent_tts.data.audio_pack import AudioPack, CropBatches
-from latent_tts.train.optim import adamw, averaged, warmup_cosine
+from latent_tts.train.optim import adamw, averaged, check_finite, warmup_cosine
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class CodecTraining:
     warmup: int = 200
     discriminator_lr: float = 3e-4
     adversarial_from: int = 4000  # the step from which discriminators take part
+    adversarial_batch_size: int = 8  # smaller batches from there on: discriminators cost more than the codec
+    adversarial_crop_seconds: float = 0.64
     encoder_until: int = 4000  # the step at which the encoder freezes, so that latents stay valid from there on
     mel_weight: float = 15.0
     stft_weight: float = 50.0
@@ -60,10 +62,19 @@ class CodecTask(lightning.LightningModule):
 
     def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
         """Training and validation batches from ``folder/train`` and ``folder/valid``, both audio packs."""
-        t, codec = self.training_config, self.codec
-        samples = round(t.crop_seconds * codec.frame_rate) * codec.hop_length
-        train, valid = AudioPack(folder / "train"), AudioPack(folder / "valid")
-        return CropBatches(train, t.batch_size, samples, t.steps, t.seed), CropBatches(valid, 4, 2 * samples, 4, seed=1)
+        t, train = self.training_config, AudioPack(folder / "train")
+        alone = min(t.adversarial_from, t.steps)
+        phases = [
+            CropBatches(train, t.batch_size, self._samples(t.crop_seconds), alone, t.seed),
+            CropBatches(
+                train, t.adversarial_batch_size, self._samples(t.adversarial_crop_seconds), t.steps - alone, t.seed
+            ),
+        ]
+        valid = CropBatches(AudioPack(folder / "valid"), 4, self._samples(2 * t.crop_seconds), 4, seed=1)
+        return ConcatDataset(phases), valid
+
+    def _samples(self, seconds: float) -> int:
+        return round(seconds * self.codec.frame_rate) * self.codec.hop_length
 
     def configure_optimizers(self):
         t = self.training_config
@@ -111,10 +122,7 @@ class CodecTask(lightning.LightningModule):
         self.log("codec/discriminator", loss.detach(), prog_bar=True)
 
     def _step(self, index: int, module: torch.nn.Module, loss: Tensor) -> None:
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"codec: the loss is {loss.item()} at step {int(self.step)}; lower lr or look at the data"
-            )
+        check_finite(loss, "codec", int(self.step))
         optimizer, schedule = self.optimizers()[index], self.lr_schedulers()[index]
         optimizer.zero_grad()
         self.manual_backward(loss)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lightning
-from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, Timer, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
@@ -53,7 +53,6 @@ def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folde
         strategy=options.strategy,
         precision=options.precision,
         max_epochs=-1,
-        max_time=options.max_time,
         val_check_interval=min(options.validate_every, len(batches)),
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
@@ -80,8 +79,19 @@ class LastStep(lightning.Callback):
     def __init__(self, steps: int):
         self.steps = steps
 
+    def on_train_start(self, trainer, pl_module) -> None:
+        """A finished run has no batches left, and an epoch without any would begin again for ever."""
+        trainer.should_stop = trainer.should_stop or int(pl_module.step) >= self.steps
+
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         trainer.should_stop = trainer.should_stop or int(pl_module.step) >= self.steps
+
+
+class CallTimer(Timer):
+    """Ends this call after a time; Lightning's own Timer counts the calls before it as well."""
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        pass
 
 
 class ClockCheckpoint(lightning.Callback):
@@ -114,4 +124,5 @@ class ClockCheckpoint(lightning.Callback):
 
 def _callbacks(last: Path, steps: int, options: Fit) -> list[lightning.Callback]:
     bar = [TQDMProgressBar(refresh_rate=5)] if options.progress else []
-    return [LastStep(steps), ClockCheckpoint(last, options.checkpoint_minutes), LearningRateMonitor(), *bar]
+    timer = [CallTimer(options.max_time)] if options.max_time else []
+    return [LastStep(steps), ClockCheckpoint(last, options.checkpoint_minutes), LearningRateMonitor(), *timer, *bar]

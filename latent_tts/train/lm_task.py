@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from latent_tts.data.frame_pack import CloningBatches
 from latent_tts.frames import Utterances
 from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
-from latent_tts.train.optim import adamw, averaged, warmup_cosine
+from latent_tts.train.optim import adamw, averaged, check_finite, warmup_cosine
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,7 @@ class LMTask(lightning.LightningModule):
         t, step = self.training_config, int(self.step)
         torch.manual_seed(t.seed * 1_000_003 + step)
         terms = self.lm.loss(batch)
-        if not torch.isfinite(terms["loss"]):
-            raise FloatingPointError(
-                f"lm: the loss is {terms['loss'].item()} at step {step}; lower lr or look at the data"
-            )
+        check_finite(terms["loss"], "lm", step)
         self.optimizers().zero_grad()
         self.manual_backward(terms["loss"])
         norm = torch.nn.utils.clip_grad_norm_(self.lm.parameters(), t.clip)

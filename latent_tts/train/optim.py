@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -17,7 +18,7 @@ def adamw(module: nn.Module, lr: float, betas: tuple[float, float], weight_decay
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return AdamW(groups, lr=lr, betas=betas)
+    return AdamW(groups, lr=lr, betas=betas, fused=True)
 
 
 def warmup_cosine(optimizer: Optimizer, warmup: int, total: int, floor: float = 0.05) -> LambdaLR:
@@ -30,6 +31,12 @@ def warmup_cosine(optimizer: Optimizer, warmup: int, total: int, floor: float = 
         return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
 
     return LambdaLR(optimizer, factor)
+
+
+def check_finite(loss: Tensor, part: str, step: int) -> None:
+    """FloatingPointError, which ends a run without a checkpoint, where a loss is infinite or not a number."""
+    if not torch.isfinite(loss):
+        raise FloatingPointError(f"{part}: the loss is {loss.item()} at step {step}; lower lr or look at the data")
 
 
 def averaged(module: nn.Module, decay: float) -> AveragedModel:
