@@ -1,0 +1,105 @@
+"""Losses and discriminators of the codec."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import sound
+
+from latent_tts.codec.discriminators import Discriminators
+from latent_tts.codec.losses import (
+    MultiScaleSpectralLoss,
+    discriminator_loss,
+    feature_matching_loss,
+    generator_loss,
+)
+
+
+@pytest.fixture(scope="module")
+def discriminators() -> Discriminators:
+    torch.manual_seed(0)
+    return Discriminators(channels=4)
+
+
+@pytest.mark.parametrize("rate", [16000, 24000])
+def test_equal_signals_have_no_distance(rate):
+    wav = sound(2, 8000)
+    terms = MultiScaleSpectralLoss(rate)(wav, wav)
+    assert terms.keys() == {"mel", "stft"} and all(value == 0 for value in terms.values())
+
+
+def test_only_the_complex_distance_sees_the_phase():
+    wav, distance = sound(2, 8000), MultiScaleSpectralLoss(16000)
+    mirrored = distance(-wav, wav)
+    assert mirrored["mel"] < 1e-4 < 0.02 < mirrored["stft"]
+    assert distance(0.9 * wav, wav)["stft"] < 0.1 * mirrored["stft"]
+
+
+def test_the_mel_distance_is_a_level_in_nepers():
+    wav = sound(1, 8000) + 0.05 * torch.randn(1, 8000)
+    assert MultiScaleSpectralLoss(16000)(wav * torch.e, wav)["mel"] == pytest.approx(1, abs=0.02)
+
+
+def test_silence_has_a_gradient():
+    wav = torch.zeros(1, 4000, requires_grad=True)
+    sum(MultiScaleSpectralLoss(16000)(wav, sound(1, 4000)).values()).backward()
+    assert wav.grad.isfinite().all() and wav.grad.abs().sum() > 0
+
+
+def test_discriminators_give_features_and_scores(discriminators):
+    """A length that no period divides; every weight and every stretch of the sound gets a gradient."""
+    wav = sound(2, 4801).requires_grad_()
+    judgement = discriminators(wav)
+    assert len(judgement) == len(discriminators) == 8
+    for features in judgement:
+        assert len(features) == 5 and all(len(f) == 2 for f in features) and features[-1].shape[1] == 1
+    discriminators.zero_grad()
+    generator_loss(judgement).backward()
+    features = feature_matching_loss(discriminators(sound(2, 4801, seed=1)), discriminators(wav))
+    features.backward()
+    assert not [name for name, p in discriminators.named_parameters() if p.grad is None or not p.grad.any()]
+    assert wav.grad.isfinite().all() and (wav.grad.unfold(1, 200, 200).abs().sum(dim=2) > 0).all()
+
+
+def test_rows_are_judged_alone(discriminators):
+    wav = sound(3, 4000)
+    together = [features[-1][1:2] for features in discriminators(wav)]
+    alone = [features[-1] for features in discriminators(wav[1:2])]
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(together, alone))
+
+
+def test_hinge_losses():
+    """Nothing to gain beyond a margin of one on either side; a judge who cannot tell pays 2."""
+
+    def scores(*values: float) -> list[list[torch.Tensor]]:
+        return [[torch.zeros(1, 1), torch.full((1, 1), value)] for value in values]
+
+    assert discriminator_loss(scores(1.0, 3.0), scores(-1.0, -3.0)) == 0
+    assert discriminator_loss(scores(0.0), scores(0.0)) == 2
+    assert discriminator_loss(scores(-1.0), scores(1.0)) == 4
+    assert generator_loss(scores(2.0)) == 0 and generator_loss(scores(0.0, -1.0)) == 1.5
+
+
+def test_feature_matching_leaves_the_real_ones_alone():
+    real = [[torch.full((2, 3), 4.0, requires_grad=True), torch.ones(1)]]
+    fake = [[torch.full((2, 3), 5.0, requires_grad=True), torch.zeros(1)]]
+    loss = feature_matching_loss(real, fake)
+    assert loss.item() == pytest.approx(0.25) and feature_matching_loss(real, real) == 0
+    loss.backward()
+    assert real[0][0].grad is None and fake[0][0].grad.abs().sum() > 0
+
+
+def test_a_judge_can_learn(discriminators):
+    """A few steps tell noise from tones."""
+    torch.manual_seed(0)
+    judge = Discriminators(periods=(2, 3), windows=(256,), channels=4)
+    optimizer = torch.optim.AdamW(judge.parameters(), lr=6e-3)
+    noise, tone = 0.1 * torch.randn(4, 2000), 0.2 * torch.sin(torch.arange(2000) / 5 + torch.arange(4)[:, None])
+    losses = []
+    for _ in range(30):
+        loss = discriminator_loss(judge(tone), judge(noise))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]

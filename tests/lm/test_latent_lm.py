@@ -1,0 +1,293 @@
+"""The language model obeys the four laws, speaks what it has learnt to, and always comes to an end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from unittest.mock import patch
+
+import pytest
+import torch
+from laws import assert_close, batch_is_rows, causal, round_trip, streams
+from tiny import LATENT_DIM, awaken, tiny_lm, utterance
+from torch import Tensor
+
+from latent_tts.frames import Sampling, Utterances, stack
+from latent_tts.lm.latent_lm import LatentLM
+from latent_tts.lm.pointer import PointerWalk
+from latent_tts.model_dir import load_lm
+
+QUICK = Sampling(steps=3)
+PROMPTS = {  # phones to speak, frames and phones of the reference
+    "a reference with its text": utterance(6, 0, prompt=9, prompt_phones=5, seed=1),
+    "a reference without text": utterance(9, 0, prompt=4, seed=2),
+    "no reference": utterance(4, 0, seed=3),
+    "a short reference and a long text": utterance(14, 0, prompt=1, prompt_phones=1, seed=4),
+}
+
+
+@pytest.fixture(scope="module")
+def lm() -> LatentLM:
+    return tiny_lm(condition_dropout=0.0)
+
+
+def speak(lm: LatentLM, prompt: Utterances, sampling: Sampling = QUICK) -> list[Tensor]:
+    """Frames (n, D) of each row, as long as it is alive."""
+    chunks = list(lm.generate(prompt, sampling))
+    frames, alive = torch.cat([c.frames for c in chunks], 1), torch.cat([c.alive for c in chunks], 1)
+    assert frames.shape[:2] == alive.shape and (alive.int().diff(dim=1) <= 0).all(), "a row came back to life"
+    return [row[lives] for row, lives in zip(frames, alive)]
+
+
+def learnt_conditions(lm: LatentLM, batch: Utterances) -> Tensor:
+    """(M, H): what the head is given when the frames are known, one row after another."""
+    seen = []
+
+    def record(frames: Tensor, cond: Tensor) -> Tensor:
+        seen.append(cond)
+        return cond.sum(dim=1)
+
+    with patch.object(lm.head, "loss", record), torch.inference_mode():
+        lm.loss(batch)
+    return seen[0]
+
+
+def continued(prompt: Utterances, frames: Tensor, begun: Tensor) -> Utterances:
+    """A prompt with the frames (n, D) that were made of it, ``begun`` (n,) phones by the end of each, as a row to
+    learn from."""
+    heard, count = int(prompt.prompt_text_lens), int(prompt.prompt_lens)
+    phones = int(prompt.text_lens) - heard
+    starts = [count + int((begun <= k).sum()) for k in range(phones)]
+    return replace(
+        prompt,
+        frames=torch.cat([prompt.frames, frames[None]], 1),
+        frame_lens=prompt.frame_lens + len(frames),
+        starts=torch.cat([prompt.starts[:, :heard], torch.tensor([starts])], 1),
+    )
+
+
+class TestLaws:
+    def test_causal(self, lm):
+        """A frame changes only what is drawn after it; the reference is known from the start."""
+        row = utterance(7, 20, prompt=6, prompt_phones=3)
+
+        def conditions(frames: Tensor) -> Tensor:
+            whole = torch.cat([row.frames[:, :6], frames], 1)
+            return learnt_conditions(lm, replace(row, frames=whole, frame_lens=torch.tensor([whole.shape[1]])))[None]
+
+        causal(lambda frames: conditions(frames)[:, : 6 + frames.shape[1]], row.frames[:, 6:], 12)
+
+    @pytest.mark.parametrize("size", [1, 2, 7])
+    def test_streams(self, lm, size):
+        streams(lm.transformer, torch.randn(2, 15, 32), size)
+
+    @pytest.mark.parametrize("case", PROMPTS)
+    def test_generation_is_a_stream_of_what_was_learnt(self, lm, case):
+        """Teacher forcing: the frames that were made, fed back all at once, give the conditions they were made from."""
+        prompt, seen = PROMPTS[case], []
+        sample = lm.head.sample
+
+        def record(cond: Tensor, *rest) -> Tensor:
+            seen.append(cond)
+            return sample(cond, *rest)
+
+        with patch.object(lm.head, "sample", record):
+            chunks = list(lm.generate(prompt, QUICK))
+        frames, begun = (torch.cat(x, 1)[0] for x in zip(*((c.frames, c.phones) for c in chunks)))
+        learnt = learnt_conditions(lm, continued(prompt, frames, begun))
+        assert len(frames) > 2 and len(learnt) == len(frames) + (int(prompt.prompt_text_lens) > 0) * int(
+            prompt.prompt_lens
+        )
+        assert_close(torch.cat(seen), learnt[-len(frames) :])
+
+    def test_round_trip(self, lm, tmp_path):
+        batch = stack([utterance(7, 20, prompt=6, prompt_phones=3), utterance(4, 9)])
+        round_trip(tmp_path, "lm", "latent_lm", lm, load_lm, lambda lm: learnt_conditions(lm, batch))
+        round_trip(
+            tmp_path, "lm", "latent_lm", lm, load_lm, lambda lm: next(lm.generate(PROMPTS["no reference"], QUICK))[0]
+        )
+
+    @pytest.mark.parametrize("guidance", [1.0, 2.0])
+    def test_batch_is_rows(self, lm, guidance):
+        sampling = Sampling(seed=5, steps=3, guidance=guidance)
+        batch_is_rows(lambda rows: speak(lm, stack(rows), sampling), list(PROMPTS.values()))
+
+    def test_a_learning_batch_is_rows(self, lm):
+        rows = [utterance(7, 20, 6, 3), utterance(4, 9), utterance(12, 14, 5), utterance(2, 30, 1, 1)]
+
+        def conditions(rows: list[Utterances]) -> list[Tensor]:
+            lens = [int(row.frame_lens - row.prompt_lens * (row.prompt_text_lens == 0)) for row in rows]
+            return list(learnt_conditions(lm, stack(rows)).split(lens))
+
+        batch_is_rows(conditions, rows)
+
+
+class TestSampling:
+    @pytest.mark.parametrize("case", PROMPTS)
+    def test_a_seed_is_a_sound(self, lm, case):
+        first, again, other = (speak(lm, PROMPTS[case], Sampling(seed=s, steps=3))[0] for s in (1, 1, 2))
+        assert torch.equal(first, again)
+        assert first.shape != other.shape or not torch.allclose(first, other, atol=1e-2)
+
+    def test_the_global_generator_has_no_part(self, lm):
+        outputs = []
+        for seed in (0, 1):
+            torch.manual_seed(seed)
+            outputs.append(speak(lm, PROMPTS["no reference"])[0])
+        assert torch.equal(*outputs)
+
+    def test_without_guidance_nothing_is_asked_without_text(self, lm):
+        """guidance=1 is half the work: the null condition may be anything. It is also the limit of guidance."""
+        prompt = PROMPTS["no reference"]
+        plain, limit = (speak(lm, prompt, Sampling(steps=3, guidance=g))[0] for g in (1, 1.000001))
+        assert_close(limit, plain, 1e-3)
+        with patch.object(lm, "null", torch.nn.Parameter(torch.full_like(lm.null, float("nan")))):
+            assert torch.equal(speak(lm, prompt, Sampling(steps=3, guidance=1))[0], plain)
+            assert next(lm.generate(prompt, Sampling(steps=3, guidance=1.5))).frames.isnan().all()
+
+    def test_guidance_leads_away_from_the_null(self, lm):
+        prompt = PROMPTS["no reference"]
+        none, some, much = (next(lm.generate(prompt, Sampling(guidance=g))).frames for g in (1, 2, 4))
+        assert (none - some).norm() > 1e-3 and (much - none).norm() > 1.5 * (some - none).norm()
+
+    def test_the_voice_and_the_text_are_heard(self, lm):
+        prompt = PROMPTS["a reference with its text"]
+        others = [
+            replace(prompt, frames=prompt.frames + 1),
+            replace(prompt, text=torch.cat([prompt.text[:, :-6], prompt.text[:, -6:].flip(1)], 1)),
+            replace(prompt, prompt_text_lens=torch.tensor([0]), text=prompt.text[:, 5:], text_lens=torch.tensor([6])),
+        ]
+        first = next(lm.generate(prompt, QUICK)).frames
+        for other in others:
+            assert (next(lm.generate(other, QUICK)).frames - first).abs().max() > 1e-3
+
+    def test_temperature_scales_the_noise(self, lm):
+        prompt = PROMPTS["no reference"]
+        cold, warm = (
+            [next(lm.generate(prompt, Sampling(seed=s, temperature=t, duration_temperature=0))).frames for s in (0, 1)]
+            for t in (0, 1)
+        )
+        assert torch.equal(*cold) and (warm[0] - warm[1]).abs().max() > 0.1
+
+
+def biased(favour: int) -> LatentLM:
+    """A model that would always make the same move, or the next nearest to it."""
+    lm = tiny_lm()
+    with torch.no_grad():
+        lm.advance.weight.zero_()
+        lm.advance.bias.copy_(-50.0 * (torch.arange(4) - favour).abs())
+    return lm
+
+
+class TestTheEnd:
+    @pytest.mark.parametrize("case", PROMPTS)
+    @pytest.mark.parametrize("speed", [0.5, 1.0, 4.0])
+    def test_the_pointer_only_goes_on(self, lm, case, speed):
+        """By no more than the largest move at a time, to the last phone, and within the limit."""
+        prompt = PROMPTS[case]
+        chunks = list(lm.generate(prompt, Sampling(steps=1, speed=speed)))
+        phones = torch.cat([c.phones for c in chunks], 1)[0]
+        count = int(prompt.text_lens - prompt.prompt_text_lens)
+        moves = torch.diff(phones, prepend=torch.zeros(1, dtype=torch.int64))
+        assert (moves >= 0).all() and moves.max() <= lm.config.max_advance
+        assert phones[-1] == count and len(chunks) <= (count + 1) * PointerWalk.longest
+
+    @pytest.mark.parametrize("temperature", [0.0, 0.7, 2.0])
+    @pytest.mark.parametrize("speed", [0.5, 1.0])
+    def test_a_model_that_never_moves_is_moved(self, temperature, speed):
+        prompt = stack([PROMPTS["no reference"], PROMPTS["a reference with its text"]])
+        sampling = Sampling(steps=1, guidance=1, duration_temperature=temperature, speed=speed)
+        rows = speak(biased(0), prompt, sampling)
+        assert [len(row) for row in rows] == [(4 + 1) * PointerWalk.longest, (6 + 1) * PointerWalk.longest]
+
+    @pytest.mark.parametrize("phones", [1, 2, 3, 8])
+    def test_a_model_in_a_hurry_says_something(self, phones):
+        """No row ends before it has had a frame: the end comes in a frame after the last phone's, as in training."""
+        lm, short = biased(3), utterance(phones, 0)
+        assert len(speak(lm, short)[0]) == -(-phones // 3)
+        rows = speak(lm, stack([short, PROMPTS["a short reference and a long text"]]))
+        assert [len(row) for row in rows] == [-(-phones // 3), 5]
+
+    def test_speed_is_the_mean_of_the_moves(self):
+        """Over many seeds, a sentence at 2 takes about half the frames of one at 1, and at 0.5 about twice as many."""
+        lm, prompt = tiny_lm(), utterance(25, 0)
+        lengths = {
+            speed: sum(
+                len(speak(lm, prompt, Sampling(seed, 1, 1, duration_temperature=1, speed=speed))[0])
+                for seed in range(8)
+            )
+            for speed in (0.5, 1, 2)
+        }
+        assert 0.4 < lengths[2] / lengths[1] < 0.65 and 1.5 < lengths[0.5] / lengths[1] < 2.5, lengths
+
+
+class TestLearning:
+    def test_overfitting_one_batch_lowers_the_loss(self):
+        torch.manual_seed(0)
+        lm = tiny_lm(dropout=0.0).train()
+        batch = stack([utterance(7, 20, 6, 3), utterance(4, 9, seed=1), utterance(12, 14, 5, seed=2)])
+        optimizer = torch.optim.AdamW(lm.parameters(), lr=5e-3)
+        history: list[dict[str, float]] = []
+        for _ in range(60):
+            terms = lm.loss(batch)
+            optimizer.zero_grad()
+            terms["loss"].backward()
+            torch.nn.utils.clip_grad_norm_(lm.parameters(), 1.0)
+            optimizer.step()
+            history.append({name: value.item() for name, value in terms.items()})
+        for name in ("loss", "diffusion", "advance"):
+            before, after = (sum(h[name] for h in part) / 5 for part in (history[:5], history[-5:]))
+            assert after < 0.75 * before, (name, before, after)
+
+    def test_every_weight_learns(self):
+        lm = awaken(tiny_lm(condition_dropout=0.3)).train()
+        torch.manual_seed(0)
+        rows = [utterance(7, 20, 6, 3), utterance(9, 9), utterance(12, 14, 5), utterance(2, 30, 1, 1)]
+        lm.loss(stack(rows))["loss"].backward()
+        assert not [name for name, p in lm.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+
+    @pytest.mark.parametrize("dropout", [0.0, 1.0])
+    def test_the_total_is_the_weighted_sum(self, dropout):
+        lm = tiny_lm(advance_weight=0.5, condition_dropout=dropout)
+        terms = {name: value.item() for name, value in lm.loss(utterance(7, 20)).items()}
+        assert terms["loss"] == pytest.approx(terms["diffusion"] + 0.5 * terms["advance"], rel=1e-5)
+
+    def test_a_dropped_condition_is_the_null(self):
+        lm = tiny_lm(condition_dropout=1.0)
+        cond = learnt_conditions(lm, utterance(7, 20))
+        assert cond.shape == (20, 32) and torch.equal(cond, lm.null.expand_as(cond))
+
+    def test_what_is_behind_the_ends_is_not_learnt(self, lm):
+        """The padding of frames, text and starts may hold anything."""
+        row, longer = utterance(7, 20, 6, 3), stack([utterance(7, 20, 6, 3), utterance(20, 40)])
+        first = Utterances(*(getattr(longer, field.name)[:1] for field in fields(longer)))
+        first.frames[:, 26:], first.text[:, 10:], first.starts[:, 10:] = 1e3, 99, 1
+        assert_close(learnt_conditions(lm, first), learnt_conditions(lm, row))
+
+    def test_a_reference_without_text_is_not_learnt(self, lm):
+        """Its frames are context only; what cannot be read is not asked for."""
+        assert len(learnt_conditions(lm, utterance(7, 20, prompt=6))) == 20
+        assert len(learnt_conditions(lm, utterance(7, 20, prompt=6, prompt_phones=2))) == 26
+
+
+@pytest.mark.parametrize("phones, frames, heard", [(1, 0, 0), (1, 1, 1), (3, 2, 0), (2, 12, 12), (2, 3, 12)])
+def test_prompts_of_many_sizes(lm, phones, frames, heard):
+    """Whatever the sizes, a prompt can be continued; frames have the codec's width."""
+    assert speak(lm, utterance(phones, 0, frames, heard))[0].shape[1] == LATENT_DIM
+
+
+def test_every_generator_is_a_row_of_its_own():
+    """Rows with different texts draw equal noise, since their seeds are equal."""
+    walk = PointerWalk(stack([PROMPTS["no reference"], PROMPTS["a reference without text"]]), 3, Sampling(seed=3))
+    noise = walk.noise(8)
+    assert torch.equal(noise[0], noise[1]) and not torch.equal(walk.noise(8), noise)
+
+
+def test_steps_of_a_walk_can_be_followed():
+    """A walk by hand: forced along, and stopped behind the last phone."""
+    walk = PointerWalk(utterance(2, 0), 3, Sampling(duration_temperature=0))
+    go: Callable[[int], Tensor] = lambda move: torch.nn.functional.one_hot(torch.tensor([move]), 4) * 9.0  # noqa: E731
+    made = [(int(walk.step(go(move))), int(walk.spoken), bool(walk.alive)) for move in (0, 1, 0, 1, 0, 1)]
+    assert made == [(0, 0, True), (1, 1, True), (0, 1, True), (1, 2, True), (0, 2, True), (1, 3, False)]
+    walk.step(go(3))
+    assert int(walk.spoken) == 3 and not walk.alive

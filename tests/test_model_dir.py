@@ -1,0 +1,227 @@
+"""Model directories: what is saved is loaded, and what does not fit is refused in one line."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+from tiny import tiny_codec, tiny_lm, tiny_model
+
+from latent_tts.errors import UserError
+from latent_tts.model_dir import (
+    adopt,
+    load_aligner,
+    load_codec,
+    load_lm,
+    load_symbols,
+    save_part,
+    voice_hash,
+)
+from latent_tts.tts import TTS
+
+LOADERS: dict[str, Callable] = {"codec": load_codec, "lm": load_lm, "aligner": load_aligner}
+ANY_PART = pytest.mark.parametrize("part", LOADERS)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("model") / "whole")
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "copy"))
+
+
+def refuse(load: Callable, folder: Path, *complaints: str) -> None:
+    """One line that names the place and says what is wrong."""
+    with pytest.raises(UserError) as refused:
+        load(folder)
+    for complaint in (folder.name, *complaints):
+        assert complaint in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def configure(folder: Path, change: Callable[[dict], object]) -> None:
+    about = yaml.safe_load((folder / "config.yaml").read_text())
+    change(about)
+    (folder / "config.yaml").write_text(yaml.safe_dump(about))
+
+
+def test_a_whole_directory_is_loaded(whole):
+    codec, lm, (aligner, symbols) = load_codec(whole), load_lm(whole), load_aligner(whole)
+    for module in (codec, lm, aligner):
+        assert not module.training and not any(p.requires_grad for p in module.parameters())
+        assert all(t.dtype == torch.float32 for t in module.state_dict().values() if t.is_floating_point())
+    assert symbols == load_symbols(whole) and len(symbols) == lm.config.vocabulary
+
+
+def test_vectors_are_kept_exactly_and_matrices_in_half(whole):
+    own, stored = tiny_codec().state_dict(), load_file(whole / "codec.safetensors")
+    for name, tensor in own.items():
+        assert stored[name].dtype == (torch.float16 if tensor.ndim > 1 else tensor.dtype), name
+    assert torch.equal(stored["bottleneck.scale"], own["bottleneck.scale"])
+
+
+def test_a_directory_holds_no_more_than_it_should(whole):
+    names = {path.name for path in whole.iterdir()}
+    assert names == {"config.yaml", "phones.txt", "codec.safetensors", "lm.safetensors", "aligner.safetensors"}
+    about = yaml.safe_load((whole / "config.yaml").read_text())
+    assert list(about) == ["format", "codec", "lm", "aligner"] and about["codec"]["frame_rate"] == 12.5
+
+
+def test_a_part_replaces_a_part(folder):
+    before = (folder / "lm.safetensors").read_bytes()
+    codec = tiny_codec(24000, 15)
+    save_part(folder, "codec", "sigma_vae", codec.config, codec)
+    assert load_codec(folder).sample_rate == 24000 and load_lm(folder).config == tiny_lm().config
+    assert (folder / "lm.safetensors").read_bytes() == before
+
+
+def test_a_voice_belongs_to_codec_and_symbols(folder):
+    """Another language model, or another aligner, still reads its frames."""
+    before = voice_hash(folder)
+    save_part(folder, "lm", "latent_lm", tiny_lm(5).config, tiny_lm(5))
+    assert voice_hash(folder) == before
+    save_part(folder, "codec", "sigma_vae", tiny_codec(seed=5).config, tiny_codec(seed=5))
+    assert voice_hash(folder) != before
+
+
+class TestAdopt:
+    def test_parts_that_are_missing_are_copied(self, whole, tmp_path):
+        lm = tiny_lm(7)
+        save_part(tmp_path / "new", "lm", "latent_lm", lm.config, lm)
+        adopt(whole, tmp_path / "new")
+        load_symbols(whole).write(tmp_path / "new/phones.txt")
+        assert (tmp_path / "new/codec.safetensors").read_bytes() == (whole / "codec.safetensors").read_bytes()
+        assert torch.allclose(load_lm(tmp_path / "new").first, lm.first)
+        TTS.from_dir(tmp_path / "new")
+        assert not [path for path in (tmp_path / "new").iterdir() if "part" in path.name]
+
+    def test_an_incomplete_source_is_refused(self, folder, tmp_path):
+        lm = tiny_lm()
+        save_part(tmp_path / "new", "lm", "latent_lm", lm.config, lm)
+        (folder / "codec.safetensors").unlink()
+        with pytest.raises(UserError, match="codec.safetensors is missing"):
+            adopt(folder, tmp_path / "new")
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        "name", ["config.yaml", "phones.txt", "codec.safetensors", "lm.safetensors", "aligner.safetensors"]
+    )
+    def test_incomplete(self, folder, name):
+        (folder / name).unlink()
+        load = load_aligner if name == "aligner.safetensors" else TTS.from_dir
+        refuse(load, folder, "incomplete", name)
+
+    def test_no_directory(self, tmp_path, whole):
+        refuse(TTS.from_dir, tmp_path / "nowhere", "no such model directory")
+        refuse(TTS.from_dir, whole / "config.yaml", "no such model directory")
+
+    @ANY_PART
+    def test_newer_format(self, folder, part):
+        configure(folder, lambda about: about.update(format=2))
+        refuse(LOADERS[part], folder, "newer", "upgrade")
+
+    @pytest.mark.parametrize("part", ["codec", "lm"])
+    @pytest.mark.parametrize("kind", ["rvq", None, 3, ["sigma_vae"]])
+    def test_unknown_kind(self, folder, part, kind):
+        configure(folder, lambda about: about[part].update(kind=kind))
+        refuse(LOADERS[part], folder, "config.yaml", part, "this version knows")
+
+    @ANY_PART
+    def test_unknown_key(self, folder, part):
+        configure(folder, lambda about: about[part].update(nonsense=3))
+        refuse(LOADERS[part], folder, "config.yaml", part, "'nonsense'", "known are", "dim")
+
+    @ANY_PART
+    @pytest.mark.parametrize("settings", ["text", 3, ["a"]])
+    def test_no_settings(self, folder, part, settings):
+        configure(folder, lambda about: about.update({part: settings}))
+        refuse(LOADERS[part], folder, "config.yaml", part)
+
+    @ANY_PART
+    @pytest.mark.parametrize("value", ["wide", -1, 0.5, None, [1]])
+    def test_sizes_that_are_none(self, folder, part, value):
+        name = {"codec": "encoder_dim", "lm": "dim", "aligner": "dim"}[part]
+        configure(folder, lambda about: about[part].update({name: value}))
+        refuse(LOADERS[part], folder, part)
+
+    def test_rates_that_do_not_fit(self, folder):
+        configure(folder, lambda about: about["codec"].update(frame_rate=7.5))
+        with pytest.raises(UserError, match="stft_hop"):
+            load_codec(folder)
+        configure(folder, lambda about: about["codec"].update(frame_rate=0))
+        refuse(load_codec, folder, "codec")
+
+    @ANY_PART
+    def test_other_sizes_than_the_weights(self, folder, part):
+        name = {"codec": "decoder_dim", "lm": "text_dim", "aligner": "dim"}[part]
+        configure(folder, lambda about: about[part].update({name: 8}))
+        refuse(LOADERS[part], folder, f"{part}.safetensors", "do not fit config.yaml")
+
+    @ANY_PART
+    def test_missing_and_unexpected_tensors(self, folder, part):
+        file = folder / f"{part}.safetensors"
+        tensors = load_file(file)
+        name = sorted(tensors)[-1]
+        save_file({k: v for k, v in tensors.items() if k != name}, file)
+        refuse(LOADERS[part], folder, file.name, name, "missing")
+        save_file(tensors | {"extra": torch.zeros(1)}, file)
+        refuse(LOADERS[part], folder, file.name, "extra", "not expected")
+
+    @ANY_PART
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_weights_that_are_not_finite(self, folder, part, value):
+        file = folder / f"{part}.safetensors"
+        tensors = load_file(file)
+        name = next(k for k, v in tensors.items() if v.is_floating_point())
+        tensors[name].view(-1)[-1] = value
+        save_file(tensors, file)
+        refuse(LOADERS[part], folder, file.name, name, "not finite")
+
+    @ANY_PART
+    def test_a_pickle_is_not_opened(self, folder, part):
+        """Torch's zip of pickles, a plain pickle, a cut file: none of them is run, all are refused."""
+        file = folder / f"{part}.safetensors"
+        content = file.read_bytes()
+        torch.save({"weight": torch.zeros(3)}, file)
+        refuse(LOADERS[part], folder, file.name, "not a safetensors file")
+        for other in (pickle.dumps(Trap(folder)), content[: len(content) // 2], b""):
+            file.write_bytes(other)
+            refuse(LOADERS[part], folder, file.name, "not a safetensors file")
+        assert not (folder / "sprung").exists()
+
+    @pytest.mark.parametrize("content", [b"", b"- 1", b"{", b"format: one", b"\xff\xfe", b"format: true\x00"])
+    def test_nonsense_in_place_of_a_config(self, folder, content):
+        (folder / "config.yaml").write_bytes(content)
+        refuse(load_codec, folder, "config.yaml")
+
+    def test_parts_of_different_models(self, folder):
+        """Each loads by itself, but they do not speak together."""
+        lm = tiny_lm(frame_dim=9)
+        save_part(folder, "lm", "latent_lm", lm.config, lm)
+        refuse(TTS.from_dir, folder, "different models")
+
+    @pytest.mark.parametrize("count", [90, 107])
+    def test_another_symbol_table(self, folder, count):
+        lines = [*(folder / "phones.txt").read_text("utf-8").splitlines(), "ɸ"][:count]
+        (folder / "phones.txt").write_text("\n".join(lines) + "\n", "utf-8")
+        refuse(TTS.from_dir, folder, "different models")
+
+
+class Trap:
+    """Unpickled, it leaves a file behind."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __reduce__(self):
+        return Path.touch, (self.folder / "sprung",)

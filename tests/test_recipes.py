@@ -1,0 +1,272 @@
+"""egs/mini/run.sh from nothing to a score, with the networks of tests/conf, and what the stages do about bad input."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from latent_tts import audio
+
+ROOT = Path(__file__).parent.parent
+RUN, RECIPES, CONF = ROOT / "egs/mini/run.sh", ROOT / "recipes", Path(__file__).parent / "conf"
+STAGES = sorted(path.stem for path in RECIPES.glob("*.py") if path.stem not in ("stage", "pictures"))
+TINY = (
+    *(word for part in ("codec", "aligner", "lm") for word in (f"--{part}_config", CONF / f"{part}.yaml")),
+    *("--fit", "--fit.checkpoint_minutes 0.005 --fit.log_every 1 --fit.progress false"),
+    *("--alignment", "--min_score -99", "--trials", "2", "--synthesis", "--steps 2"),
+)
+
+
+def start(*options: object, cwd: Path | None = None, run: Path = RUN) -> subprocess.Popen:
+    """A recipe in a process group of its own, without any PYTHONPATH; all it says goes to one pipe."""
+    return subprocess.Popen(
+        [run, *map(str, ("--python", sys.executable, *options))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=cwd,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    )
+
+
+def finish(*options: object, status: int = 0, **where: Path) -> str:
+    """Run a recipe to its end -> what it said."""
+    process = start(*options, **where)
+    said, _ = process.communicate()
+    assert process.returncode == status, said
+    return said
+
+
+def step_of(checkpoint: Path) -> int:
+    import torch
+
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]["step"])
+
+
+def steps_logged(exp: Path) -> list[list[int]]:
+    """The steps of codec/mel on the dashboard, a list for every time the training was started."""
+    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+
+    files = sorted((exp / "tensorboard").glob("events*"))
+    return [
+        [e.step for e in LegacyEventFileLoader(str(f)).Load() for v in e.summary.value if v.tag == "codec/mel"]
+        for f in files
+    ]
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A work folder in which all stages ran; ``killed_at`` is the step of the codec's checkpoint after the SIGKILL."""
+
+    folder: Path
+    killed_at: int
+    said: str
+
+    @property
+    def speech(self) -> Path:
+        return self.folder / "exp/lm/speak_test"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Run:
+    """All stages: killed in the training of the codec, then run to the end by the same command."""
+    folder = tmp_path_factory.mktemp("mini")
+    last = folder / "exp/codec/checkpoints/last.ckpt"
+    process = start("--work_dir", folder, *TINY)
+    while process.poll() is None and not last.exists():
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, process.stdout.read()
+    killed_at = step_of(last)
+    assert not (folder / "exp/codec/train.done").exists()
+    return Run(folder, killed_at, finish("--work_dir", folder, *TINY))
+
+
+def test_from_nothing_to_a_score(whole):
+    assert re.findall(r"^stage (\d)", whole.said, re.MULTILINE) == list("012345678")
+    score = json.loads((whole.speech / "score.json").read_text())
+    assert score["utterances"] == 2 and score["wer"] is None
+    assert 1 <= score["dnsmos_ovrl"]["value"] <= 5 and -1 <= score["similarity"]["value"] <= 1
+    spoken = dict(line.split() for line in (whole.speech / "wav.scp").read_text().splitlines())
+    assert len(spoken) == 2
+    for utt, path in spoken.items():
+        wav, sample_rate = audio.read(whole.speech / path)
+        assert len(wav) > 0 and sample_rate == 16000
+        assert (whole.speech / "pictures" / f"{utt}.png").read_bytes().startswith(b"\x89PNG")
+    assert (whole.speech / "row.md").read_text() in whole.said
+    assert "Traceback" not in whole.said and "Warning" not in whole.said
+
+
+def test_every_command_has_its_log(whole):
+    logs = re.findall(r"its log is (\S+)", whole.said)
+    assert len(logs) == len(set(logs)) > 10
+    for log in map(Path, logs):
+        first = log.read_text().splitlines()[0]
+        assert first.startswith("# ") and ".py" in first, f"{log} does not say what ran"
+    assert "train: codec: resuming" in (whole.folder / "exp/log/train_codec.log").read_text()
+
+
+def test_alignments_can_be_looked_at(whole):
+    pack = whole.folder / "dump/audio/train"
+    alignments = json.loads((pack / "alignments.json").read_text())
+    lengths = {utt: span[1] / 16000 for utt, span in json.loads((pack / "index.json").read_text())["spans"].items()}
+    ctm: dict[str, list[list[str]]] = {}
+    for line in (pack / "alignments.ctm").read_text("utf-8").splitlines():
+        ctm.setdefault(line.split()[0], []).append(line.split()[1:])
+    assert ctm.keys() == alignments.keys() == lengths.keys()
+    for utt, rows in ctm.items():
+        assert [row[3] for row in rows] == alignments[utt]["phones"]
+        covered = float(rows[0][1]) + sum(float(row[2]) for row in rows)
+        assert covered == pytest.approx(lengths[utt], abs=0.001 * len(rows))
+    assert len(list((pack / "alignments").glob("*.png"))) == 2
+
+
+def test_a_killed_training_is_resumed(whole):
+    steps = yaml.safe_load((CONF / "codec.yaml").read_text())["task"]["training"]["steps"]
+    assert 0 < whole.killed_at < steps
+    assert f"train: codec: resuming at step {whole.killed_at} of {steps}" in whole.said
+    assert step_of(whole.folder / "exp/codec/checkpoints/last.ckpt") == steps
+    first, second = steps_logged(whole.folder / "exp/codec")
+    assert min(first, default=0) <= 1 and len(second) == steps - whole.killed_at
+    assert min(second) >= whole.killed_at, "the second call began anew"
+
+
+def test_what_is_done_is_skipped(whole):
+    before, used = times(whole.folder), resource.getrusage(resource.RUSAGE_CHILDREN)
+    said = finish("--work-dir", whole.folder, *TINY)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert times(whole.folder) == before
+    assert after.ru_utime - used.ru_utime < 3, "seconds; one training step's imports take longer"
+    assert "its log is" not in said and said.count(": done, ") == len(re.findall(": done, |its log is", whole.said))
+
+
+def test_a_stage_does_what_is_left(whole):
+    """Half-written files do not count, and what is spoken again is the same."""
+    first, second = sorted((whole.speech / "wav").glob("*.wav"))
+    before, sound = first.stat().st_mtime_ns, second.read_bytes()
+    phones = whole.folder / "dump/audio/test/phones.json"
+    ids = phones.read_text()
+    phones.with_name("phones.json.part").write_text(ids[:20])
+    for path in (second, whole.speech / "wav.scp", phones):
+        path.unlink()
+    said = finish("--work_dir", whole.folder, *TINY, "--stage", 2, "--stop-stage", 2)
+    assert phones.read_text() == ids and "phones_test: its log" in said and "phones_train: done" in said
+    said = finish("--work_dir", whole.folder, *TINY, "--stage", 7, "--stop_stage", 7)
+    assert re.findall(r"^stage (\d)", said, re.MULTILINE) == ["7"] and "synthesize: 1 trials" in said
+    assert second.read_bytes() == sound and first.stat().st_mtime_ns == before
+
+
+def test_paths_count_from_where_one_stands(tmp_path):
+    (tmp_path / "lm.yaml").write_text("{}")
+    here = {"cwd": tmp_path, "run": Path(os.path.relpath(RUN, tmp_path))}
+    finish("--work_dir", "work", "--lm_config", "lm.yaml", "--stop_stage", 0, **here)
+    said = finish("--work_dir", "work", "--corpus_dir", "none", status=2, **here)
+    assert said == "tts.sh: error: no corpus at 'none'; give its folder: --corpus_dir DIR\n"
+
+
+@pytest.mark.parametrize("recipe", ["mini", "nano"])
+def test_help(recipe):
+    said = finish("--help", run=ROOT / f"egs/{recipe}/run.sh")
+    script = (RECIPES / "tts.sh").read_text()
+    (defaults,) = re.findall(r"^stage=0.*?^root=", script, re.MULTILINE | re.DOTALL)
+    for name in re.findall(r"(?:^|\s)([a-z_]+)=", defaults):
+        assert name == "root" or f"--{name} " in said, f"--{name} is not in --help"
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--stages", "3"], "no option --stages"),
+        (["--PATH", "/tmp"], "no option --PATH"),
+        (["--root", "/tmp"], "no option --root"),
+        (["--fit.max_time", "1"], "no option --fit.max_time"),
+        (["--stop-stage"], "--stop-stage needs a value"),
+        (["3"], "what is 3?"),
+        (["--stage", "three"], "want numbers"),
+        (["--corpus-dir", "/nowhere"], "no corpus at '/nowhere'"),
+        (["--stage", "1", "--corpus_dir", ""], "no corpus at ''"),
+        (["--lm-config", "none.yaml"], "--lm_config: no file 'none.yaml'"),
+        (["--python", "/nowhere/python"], "/nowhere/python does not run"),
+    ],
+)
+def test_a_wrong_option_is_one_line(tmp_path, options, line):
+    said = finish("--work_dir", tmp_path / "work", *options, status=2)
+    assert said.startswith("tts.sh: error: ") and line in said and said.count("\n") == 1
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_stage_that_fails_stops_the_recipe(tmp_path):
+    """Its status is the recipe's; one that ends without what it should leave is status 3."""
+    for number in (0, 7):
+        program = tmp_path / f"python{number}"
+        program.write_text(f'#!/bin/sh\n[ "$1" = -c ] || {{ echo said; exit {number}; }}\n')
+        program.chmod(0o755)
+        said = finish("--work_dir", tmp_path / "w", "--python", program, "--stage", 1, status=number or 3)
+        assert said.splitlines()[-1].startswith("tts.sh: ") and "data_prep.log" in said.splitlines()[-1]
+        assert "stage 2" not in said
+    assert (tmp_path / "w/exp/log/data_prep.log").read_text().count("said\n") == 2
+
+
+@pytest.fixture
+def stage_main(monkeypatch):
+    """``stage_main(name)`` is the command of a stage."""
+    monkeypatch.syspath_prepend(str(RECIPES))
+    return lambda name: importlib.import_module(name).main
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_explains_itself(name, stage_main, capsys):
+    with pytest.raises(SystemExit) as end:
+        stage_main(name)(["codec", "--help"] if name == "train" else ["--help"])
+    assert end.value.code == 0
+    assert "--" in capsys.readouterr().out
+
+
+MISSING = {
+    "adopt_parts": ["--into", "out", "none"],
+    "align": ["--pack", "none", "--aligner", "none"],
+    "encode": ["--data_dir", "none", "--pack", "none", "--codec", "none", "--out", "out"],
+    "make_trials": ["--references", "none", "--sentences", "none", "--seen", "none", "--out", "out"],
+    "pack_audio": ["--data_dir", "none", "--pack", "out"],
+    "pack_model": ["lm", "--exp", "none", "--out", "out"],
+    "phones": ["--data_dir", "none", "--pack", "out"],
+    "score": ["--trials", "none", "--wavs", "none", "--out", "out"],
+    "score_codec": ["--model", "none", "--trials", "none", "--out", "out"],
+    "show_alignments": ["--pack", "none"],
+    "synthesize": ["--trials", "none", "--out", "out"],
+    "train": ["lm", "--data", "none", "--exp", "out"],
+}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_without_what_an_earlier_stage_leaves(name, stage_main, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert stage_main(name)(MISSING[name]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{name}: error: ") and "none" in said and said.count("\n") == 1
+
+
+def test_a_run_of_another_size_is_not_resumed(whole, stage_main, capsys):
+    exp = whole.folder / "exp/lm"
+    config = (exp / "config.yaml").read_text()
+    assert stage_main("train")(["lm", "--config", str(exp / "config.yaml"), "--task.lm.dim=16"]) == 2
+    said = capsys.readouterr().err
+    assert "of another size" in said and said.count("\n") == 1
+    assert (exp / "config.yaml").read_text() == config

@@ -1,0 +1,235 @@
+"""The model as people use it: clone, speak, stream, batch. With random weights it babbles, but by the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import tiny_model
+
+from latent_tts import audio
+from latent_tts.errors import UserError
+from latent_tts.frames import Sampling, Voice
+from latent_tts.model_dir import load_aligner
+from latent_tts.tts import FADE_SECONDS, PAUSE_SECONDS, REFERENCE_SECONDS, TTS
+
+QUICK = Sampling(steps=2, guidance=1.3)
+TEXT = "Hello there. How are you?"
+
+
+@pytest.fixture(scope="module", params=[16000, 24000])
+def tts(request, tmp_path_factory) -> TTS:
+    return TTS.from_dir(tiny_model(tmp_path_factory.mktemp("model") / "tiny", request.param))
+
+
+@pytest.fixture
+def voice(tts: TTS, syllables: Callable[..., np.ndarray]) -> Voice:
+    return tts.clone(syllables(), sample_rate=16000)
+
+
+def assert_equal(one: torch.Tensor, other: torch.Tensor, tolerance: float = 1e-3) -> None:
+    """The same sound, for any two ways of making it."""
+    assert one.shape == other.shape
+    assert (one - other).abs().max() < tolerance * max(1.0, float(one.abs().max()))
+
+
+class TestClone:
+    def test_a_voice(self, tts, voice):
+        assert voice.frames.shape[1:] == tts.codec.frame_shape and voice.frames.isfinite().all()
+        assert 2.5 < len(voice.frames) / tts.codec.frame_rate < 3.3
+        assert voice.phones == () and voice.starts == () and voice.model == tts.model_hash
+
+    @pytest.mark.parametrize("kind", ["path", "str", "file", "list", "tensor", "stereo", "int16", "columns"])
+    def test_every_kind_of_reference_is_the_same_voice(self, tts, voice, syllables, sound_file, kind):
+        wav = syllables()
+        path = sound_file("ref.wav", wav, 16000, subtype="FLOAT")
+        reference, rate = {
+            "path": (path, None),
+            "str": (str(path), None),
+            "file": (path.open("rb"), None),
+            "list": (wav.tolist(), 16000),
+            "tensor": (torch.from_numpy(wav), 16000),
+            "stereo": (np.stack([wav, wav]), 16000),
+            "int16": ((wav * 32767).round().astype(np.int16), 16000),
+            "columns": (np.stack([wav * 2, wav * 0], axis=1), 16000),
+        }[kind]
+        found = tts.clone(reference, sample_rate=rate)
+        assert_equal(found.frames, voice.frames, 2e-2)
+
+    @pytest.mark.parametrize("rate", [8000, 22050, 48000])
+    def test_the_rate_of_a_reference_does_not_matter(self, tts, syllables, rate):
+        """A sound within the lowest band: its frames are nearly those of the same sound at another rate."""
+        one, other = (tts.clone(syllables(3.0, r), sample_rate=r).frames for r in (16000, rate))
+        assert abs(len(one) - len(other)) <= 1
+        count = min(len(one), len(other)) - 1
+        likeness = torch.corrcoef(torch.stack([one[:count].flatten(), other[:count].flatten()]))[0, 1]
+        assert likeness > 0.9
+
+    def test_samples_need_their_rate(self, tts, syllables):
+        with pytest.raises(UserError, match="sample_rate="):
+            tts.clone(syllables())
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [lambda w: w[:8000], lambda w: w * 0, lambda w: w * np.nan, lambda w: np.tile(w, (9, 1)), lambda w: w[:0]],
+        ids=["short", "silent", "NaN", "nine channels", "empty"],
+    )
+    def test_what_is_no_reference(self, tts, syllables, spoil):
+        with pytest.raises(UserError) as refused:
+            tts.clone(spoil(syllables()), sample_rate=16000)
+        assert "\n" not in str(refused.value)
+
+    @pytest.mark.parametrize("reference", ["nowhere.wav", Path("nowhere.wav"), Path(".")])
+    def test_what_is_no_file(self, tts, reference):
+        with pytest.raises(UserError):
+            tts.clone(reference)
+
+    def test_a_long_reference_is_cut_where_it_is_quiet(self, tts, syllables):
+        """Its syllables are silent every second half of half a second."""
+        wav = syllables(20.0)
+        frames = tts.clone(wav, sample_rate=16000).frames
+        seconds = len(frames) / tts.codec.frame_rate
+        assert 0.75 * REFERENCE_SECONDS <= seconds <= REFERENCE_SECONDS + 1 / tts.codec.frame_rate
+        cut = tts._quiet_cut(audio.resample(wav, 16000, tts.sample_rate))
+        assert np.abs(audio.resample(wav, 16000, tts.sample_rate)[cut : cut + 160]).max() < 1e-3
+        assert_equal(tts.clone(wav[: 15 * 16000], sample_rate=16000).frames, frames, 2e-2)
+
+    @pytest.mark.parametrize("seconds", [3.0, 12.0])
+    def test_the_text_of_a_reference_is_aligned(self, tts, syllables, seconds):
+        """Phones that begin within the part that is kept, in order; the aligner hears sound at its own rate."""
+        wav, text = syllables(seconds), "Hello there, my friend."
+        voice = tts.clone(wav, text=text, sample_rate=16000)
+        phones = tts.phonemizer(text)
+        assert 0 < len(voice.phones) == len(voice.starts) and list(voice.phones) == phones[: len(voice.phones)]
+        assert (
+            voice.starts[0] == 0 and list(voice.starts) == sorted(voice.starts) and voice.starts[-1] < len(voice.frames)
+        )
+        heard = audio.condition_reference(audio.resample(wav, 16000, tts.sample_rate), tts.sample_rate)
+        aligner, symbols = load_aligner(tts.folder)
+        at_its_rate = audio.resample(heard, tts.sample_rate, aligner.config.sample_rate)
+        onsets, _ = aligner.align(torch.from_numpy(at_its_rate), symbols.ids(phones))
+        assert list(voice.starts) == [int(t * tts.codec.frame_rate) for t in onsets][: len(voice.starts)]
+        if seconds < REFERENCE_SECONDS:
+            assert len(voice.phones) == len(phones)
+
+    @pytest.mark.parametrize("text", ["", "   ", None])
+    def test_an_empty_text_is_none(self, tts, voice, syllables, text):
+        assert torch.equal(tts.clone(syllables(), text=text, sample_rate=16000).frames, voice.frames)
+
+    def test_a_text_far_too_long(self, tts, syllables):
+        with pytest.raises(UserError, match="too short for its text"):
+            tts.clone(syllables(1.2), text="Hello there, my friend. " * 8, sample_rate=16000)
+
+
+class TestSpeak:
+    def test_a_sound(self, tts, voice):
+        wav = tts.speak("Hello.", voice, QUICK)
+        assert wav.ndim == 1 and wav.dtype == torch.float32 and wav.isfinite().all() and wav.abs().max() > 1e-4
+        assert len(wav) % tts.codec.hop_length == 0 and len(wav) < 60 * tts.sample_rate
+        assert not wav.requires_grad and not wav.is_inference()
+
+    def test_a_seed_is_a_sound(self, tts, voice):
+        first, again, other = (tts.speak(TEXT, voice, replace(QUICK, seed=s)) for s in (1, 1, 2))
+        assert torch.equal(first, again)
+        assert first.shape != other.shape or not torch.allclose(first, other, atol=1e-3)
+
+    def test_voices_differ(self, tts, voice, syllables):
+        other = tts.clone(np.random.default_rng(0).normal(size=32000) * syllables(2.0), sample_rate=16000)
+        one, two = tts.speak("Hello.", voice, QUICK), tts.speak("Hello.", other, QUICK)
+        assert one.shape != two.shape or not torch.allclose(one, two, atol=1e-3)
+
+    def test_a_stream_is_the_sound(self, tts, voice):
+        """It begins with a single frame, and its chunks are the whole."""
+        chunks = list(tts.stream(TEXT, voice, QUICK))
+        assert len(chunks) > 4 and len(chunks[0]) == tts.codec.hop_length
+        assert torch.equal(torch.cat(chunks), tts.speak(TEXT, voice, QUICK))
+
+    def test_a_stream_comes_as_it_is_made(self, tts, voice, monkeypatch):
+        """The first chunk is out before the model has made the frames of the third one."""
+        made, sample = [], tts.lm.head.sample
+        monkeypatch.setattr(tts.lm.head, "sample", lambda *args: (made.append(1), sample(*args))[1])
+        stream = tts.stream(TEXT, voice, QUICK)
+        next(stream)
+        assert 1 <= len(made) <= 3
+        list(stream)
+        assert len(made) > 10
+
+    def test_two_streams_do_not_meet(self, tts, voice):
+        texts = ["Hello there.", "How are you today?"]
+        streams, pieces = [tts.stream(text, voice, QUICK) for text in texts], ([], [])
+        alive = [0, 1]
+        while alive:
+            for i in list(alive):
+                chunk = next(streams[i], None)
+                if chunk is None:
+                    alive.remove(i)
+                else:
+                    pieces[i].append(chunk)
+        for text, piece in zip(texts, pieces):
+            assert torch.equal(torch.cat(piece), tts.speak(text, voice, QUICK))
+
+    def test_sentences_are_joined_without_clicks(self, tts, voice):
+        """Each is what it is alone, fades in and out, and a pause stands between two."""
+        one, two, both = (tts.speak(t, voice, QUICK) for t in ("Hello there.", "How are you?", TEXT))
+        pause = round(PAUSE_SECONDS * tts.sample_rate)
+        assert torch.equal(both, torch.cat([one, torch.zeros(pause), two]))
+        ramp = round(FADE_SECONDS * tts.sample_rate)
+        for sentence in (one, two):
+            assert sentence[0] == 0 == sentence[-1]
+            assert sentence[: ramp // 10].abs().max() <= 0.1 * sentence.abs().max()
+            assert sentence[-ramp // 10 :].abs().max() <= 0.1 * sentence.abs().max()
+
+    def test_a_voice_with_its_text_speaks_only_what_is_asked(self, tts, syllables):
+        """Its phones are a prompt: a sentence takes about as long with them as without."""
+        plain, known = (tts.clone(syllables(), text=t, sample_rate=16000) for t in (None, "Hello there, my friend."))
+        lengths = [len(tts.speak(TEXT, v, QUICK)) / tts.sample_rate for v in (plain, known)]
+        assert 0.4 < lengths[1] / lengths[0] < 2.5
+
+    def test_a_saved_voice_speaks_alike(self, tts, syllables, tmp_path):
+        voice = tts.clone(syllables(), text="Hello there.", sample_rate=16000)
+        voice.save(tmp_path / "a.voice")
+        again = tts.speak("Hello.", Voice.load(tmp_path / "a.voice").renamed("Ann"), QUICK)
+        assert torch.equal(again, tts.speak("Hello.", voice, QUICK))
+
+    def test_a_voice_of_another_model_is_refused(self, tts, voice, tmp_path):
+        other = TTS.from_dir(tiny_model(tmp_path / "other", tts.sample_rate, seed=1))
+        for speak in (other.speak, lambda text, voice: other.speak_batch([text], [voice])):
+            with pytest.raises(UserError, match="'Ann' was made by another model"):
+                speak("Hello.", voice.renamed("Ann"))
+
+    @pytest.mark.parametrize("text", ["", "  ", "...", "?! —", "\U0001f642", "你好"])
+    def test_nothing_to_speak(self, tts, voice, text):
+        for speak in (tts.speak, lambda text, voice: tts.speak_batch(["Hello.", text], [voice] * 2)):
+            with pytest.raises(UserError) as refused:
+                speak(text, voice)
+            assert "\n" not in str(refused.value)
+
+    def test_sentences_without_words_are_passed_over(self, tts, voice):
+        some, none = tts.sentences("Hello. ... \U0001f642! How are you?"), tts.sentences("Hello. How are you?")
+        assert len(some) == 2 and [phones[:-1] for phones in some] == [phones[:-1] for phones in none]
+
+    def test_a_lexicon_is_followed(self, tts, tmp_path):
+        (tmp_path / "words.txt").write_text("zorp z ˈoʊ p\n", "utf-8")
+        own = TTS.from_dir(tts.folder, lexicon=tmp_path / "words.txt")
+        assert own.sentences("Zorp.") == [["_", "z", "ˈoʊ", "p", "."]]
+
+
+class TestBatch:
+    def test_a_batch_is_its_rows(self, tts, syllables):
+        """Texts and voices of every kind, more sentences than fit a batch."""
+        plain, known = (tts.clone(syllables(s), text=t, sample_rate=16000) for s, t in ((2.0, None), (4.0, "Hello.")))
+        texts = ["Hello.", "One. Two. Three.", "How are you today, my friend?", TEXT, "No. Yes. No."]
+        voices = [plain, known, plain, known, known]
+        together = tts.speak_batch(texts, voices, replace(QUICK, seed=4))
+        assert len({len(wav) for wav in together}) > 2
+        for wav, text, voice in zip(together, texts, voices):
+            assert_equal(wav, tts.speak(text, voice, replace(QUICK, seed=4)))
+
+    def test_as_many_voices_as_texts(self, tts, voice):
+        with pytest.raises(UserError, match="2 texts but 1 voices"):
+            tts.speak_batch(["Hello.", "Hello."], [voice])
+        assert tts.speak_batch([], []) == []

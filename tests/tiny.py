@@ -1,0 +1,94 @@
+"""Models small enough to be built in a moment, and the signals they are tried on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from latent_tts.align.aligner import Aligner, AlignerConfig
+from latent_tts.codec.autoencoder import Codec, CodecConfig
+from latent_tts.frames import Utterances
+from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
+from latent_tts.model_dir import save_part
+from latent_tts.text.symbols import SymbolTable
+
+LATENT_DIM = 6
+
+
+def awaken(module: nn.Module, seed: int = 0, std: float = 0.2) -> nn.Module:
+    """Noise on whatever starts as a constant, such as zeros: no path through a network may be trivially right."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if (parameter == parameter.flatten()[0]).all():
+                parameter.add_(std * torch.randn(parameter.shape, generator=generator))
+    return module.eval()
+
+
+def tiny_codec(sample_rate: int = 16000, frame_rate: float = 12.5, seed: int = 0) -> Codec:
+    """A codec with random weights and latent statistics that are not the identity."""
+    torch.manual_seed(seed)
+    sizes = {"encoder_dim": 16, "frame_dim": 24, "decoder_dim": 16, "encoder_blocks": 2, "decoder_blocks": 2}
+    codec = Codec(CodecConfig(sample_rate, frame_rate, LATENT_DIM, n_mels=40, expansion=2, **sizes))
+    codec.bottleneck.measure(torch.randn(50, LATENT_DIM) * torch.linspace(0.2, 2, LATENT_DIM) + 0.3)
+    return awaken(codec, seed)
+
+
+def tiny_lm(seed: int = 0, **sizes: float) -> LatentLM:
+    """A language model with random weights whose every row, at any temperature, speaks some frames."""
+    torch.manual_seed(seed)
+    small = {"frame_dim": LATENT_DIM, "dim": 32, "layers": 2, "heads": 2, "text_dim": 16, "head_dim": 32}
+    small |= {"head_layers": 2, "max_advance": 3, "vocabulary": len(SymbolTable.english())}
+    lm = awaken(LatentLM(LatentLMConfig(**(small | sizes))), seed)
+    with torch.no_grad():
+        lm.advance.bias.copy_(torch.tensor([2.0, 1.0, -1.0, -3.0]))
+    return lm
+
+
+def tiny_aligner(seed: int = 0) -> Aligner:
+    torch.manual_seed(seed)
+    config = AlignerConfig(n_mels=40, dim=16, blocks=2, lookahead=3)
+    return awaken(Aligner(SymbolTable.english().symbols, config, SymbolTable.SEPARATORS), seed)
+
+
+def tiny_model(folder: Path, sample_rate: int = 16000, seed: int = 0) -> Path:
+    """A whole model directory."""
+    parts = {
+        "codec": ("sigma_vae", tiny_codec(sample_rate, seed=seed)),
+        "lm": ("latent_lm", tiny_lm(seed)),
+        "aligner": ("ctc", tiny_aligner(seed)),
+    }
+    for part, (kind, module) in parts.items():
+        save_part(folder, part, kind, module.config, module)
+    SymbolTable.english().write(folder / "phones.txt")
+    return folder
+
+
+def sound(batch: int, samples: int, seed: int = 0) -> Tensor:
+    """(B, T): noise whose level comes and goes."""
+    generator = torch.Generator().manual_seed(seed)
+    swell = torch.sin(torch.arange(samples) / 900) ** 2
+    return 0.1 * torch.randn(batch, samples, generator=generator) * swell
+
+
+def utterance(phones: int, frames: int, prompt: int = 0, prompt_phones: int = 0, seed: int = 0) -> Utterances:
+    """One row to learn from: a reference of ``prompt`` frames and ``prompt_phones`` phones, then an utterance of
+    ``frames`` frames and ``phones`` phones. With ``frames`` 0 it is a prompt to continue."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def spread(count: int, length: int) -> Tensor:
+        return (torch.arange(count) * length) // max(count, 1)
+
+    count, length = prompt_phones + phones, prompt + frames
+    starts = torch.cat([spread(prompt_phones, prompt), prompt + spread(phones, frames)])
+    return Utterances(
+        text=torch.randint(1, 100, (1, count), generator=generator),
+        text_lens=torch.tensor([count]),
+        frames=torch.randn(1, length, LATENT_DIM, generator=generator),
+        frame_lens=torch.tensor([length]),
+        prompt_lens=torch.tensor([prompt]),
+        prompt_text_lens=torch.tensor([prompt_phones]),
+        starts=starts[None],
+    )

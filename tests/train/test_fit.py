@@ -1,0 +1,273 @@
+"""A run that was stopped goes on as if it had not been; what goes wrong leaves the last good checkpoint."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from tiny import LATENT_DIM, sound, utterance
+from torch.utils.data import Dataset
+
+from latent_tts.align.aligner import AlignerConfig
+from latent_tts.codec.autoencoder import CodecConfig
+from latent_tts.frames import stack
+from latent_tts.lm.latent_lm import LatentLMConfig
+
+pytest.importorskip("lightning")
+
+from latent_tts.train.aligner_task import AlignerTask, AlignerTraining  # noqa: E402
+from latent_tts.train.codec_task import CodecTask, CodecTraining  # noqa: E402
+from latent_tts.train.fit import ClockCheckpoint, Fit, fit  # noqa: E402
+from latent_tts.train.lm_task import LMTask, LMTraining  # noqa: E402
+
+STEPS = 6
+EXACT = Fit(accelerator="cpu", precision="32-true", progress=False, log_every=1, validate_every=4)
+CODEC = CodecConfig(
+    latent_dim=LATENT_DIM, encoder_dim=8, frame_dim=8, decoder_dim=8, n_mels=20, encoder_blocks=1, decoder_blocks=1
+)
+LM = LatentLMConfig(LATENT_DIM, dim=16, layers=1, heads=2, text_dim=8, head_dim=16, head_layers=1, draws=2, dropout=0.2)
+
+
+def codec_task() -> CodecTask:
+    """Discriminators join and the encoder freezes within the few steps."""
+    return CodecTask(
+        CODEC,
+        CodecTraining(steps=STEPS, warmup=2, adversarial_from=2, encoder_until=4, discriminator_channels=2, ema=0.5),
+    )
+
+
+def lm_task() -> LMTask:
+    return LMTask(LM, LMTraining(steps=STEPS, warmup=2, ema=0.5))
+
+
+def aligner_task() -> AlignerTask:
+    return AlignerTask(AlignerConfig(n_mels=20, dim=8, blocks=1), AlignerTraining(steps=STEPS, warmup=2, ema=0.5))
+
+
+class Batches(Dataset):
+    """``count`` batches made of their numbers; ``hook`` sees each batch's number and may change the batch."""
+
+    def __init__(self, make: Callable, count: int = STEPS, hook: Callable = lambda step, batch: batch):
+        self.make, self.count, self.hook = make, count, hook
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, step: int):
+        return self.hook(step, self.make(step))
+
+    def __iter__(self) -> Iterator:
+        return (self[step] for step in range(self.count))
+
+
+def crops(step: int) -> torch.Tensor:
+    return sound(2, 5 * CODEC.hop_length, seed=step)[:, None]
+
+
+def rows(step: int):
+    return stack([utterance(5, 12, 4, 2, seed=step), utterance(3, 9, seed=step + 100)])
+
+
+def recordings(step: int) -> tuple[torch.Tensor, ...]:
+    text = torch.randint(1, 100, (2, 5), generator=torch.Generator().manual_seed(step))
+    return sound(2, 8000, seed=step), torch.tensor([8000, 6000]), text, torch.tensor([5, 3])
+
+
+TASKS = {"codec": (codec_task, crops), "lm": (lm_task, rows), "aligner": (aligner_task, recordings)}
+ANY_TASK = pytest.mark.parametrize("part", TASKS)
+
+
+def run(part: str, folder: Path, seed: int = 0, options: Fit = EXACT, **batches):
+    """A new task with weights of ``seed``, trained in ``folder``: -> (the task, whether it is done)."""
+    build, make = TASKS[part]
+    torch.manual_seed(seed)
+    task = build()
+    return task, fit(task, Batches(make, **batches), Batches(make, 1), folder, options)
+
+
+def checkpoint(folder: Path) -> dict:
+    return torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
+
+
+def assert_equal(one: object, other: object, place: str = "") -> None:
+    """The same numbers, bit for bit, in nested containers."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), place
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), place
+        for key in one:
+            assert_equal(one[key], other[key], f"{place}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), place
+        for i, pair in enumerate(zip(one, other)):
+            assert_equal(*pair, f"{place}[{i}]")
+    else:
+        assert one == other, place
+
+
+def interrupt(step: int, batch):
+    if step == 3:
+        raise KeyboardInterrupt
+    return batch
+
+
+def fail(step: int, batch):
+    if step == 3:
+        raise OSError("the disk has gone")
+    return batch
+
+
+def assert_resumes(part: str, folder: Path, wanted: dict) -> None:
+    """A new process would find only what is in ``folder``: a task with other weights takes it up from there."""
+    before = checkpoint(folder)["state_dict"]
+    assert 2 <= int(before["step"]) <= 3  # a batch is fetched ahead of its step
+    resumed, done = run(part, folder, seed=1)
+    assert done and int(resumed.step) == STEPS
+    found = checkpoint(folder)
+    for state in ("state_dict", "optimizer_states", "lr_schedulers"):
+        assert_equal(found[state], wanted[state], state)
+    assert any(not torch.equal(before[k], v) for k, v in found["state_dict"].items() if k.endswith("weight"))
+
+
+@ANY_TASK
+def test_a_run_in_two_parts_is_the_unbroken_one(part, tmp_path):
+    """Weights, averages, optimisers and schedules, bit for bit."""
+    straight, done = run(part, tmp_path / "straight")
+    assert done and int(straight.step) == STEPS
+    assert run(part, tmp_path / "parts", count=3)[1]
+    assert_resumes(part, tmp_path / "parts", checkpoint(tmp_path / "straight"))
+
+
+def test_a_run_that_was_killed_or_failed_goes_on(tmp_path):
+    run("lm", tmp_path / "straight")
+    for name, stop in {"interrupted": interrupt, "failed": fail}.items():
+        with pytest.raises((KeyboardInterrupt, SystemExit, OSError)):
+            run("lm", tmp_path / name, hook=stop)
+        assert_resumes("lm", tmp_path / name, checkpoint(tmp_path / "straight"))
+
+
+def test_a_finished_run_is_left_alone(tmp_path):
+    """Called again it returns at once, whatever weights the new task began with."""
+    first, _ = run("lm", tmp_path, count=2)
+    again, done = run("lm", tmp_path, seed=1, count=2)
+    assert done and int(again.step) == 2
+    assert_equal(dict(again.state_dict()), dict(first.state_dict()))
+
+
+@ANY_TASK
+def test_a_loss_that_is_no_number_stops_the_run(part, tmp_path):
+    """With a line that says where; the checkpoint of the good steps before it stays."""
+
+    def spoil(step: int, batch):
+        if step == 2 and part == "codec":
+            batch = batch * float("nan")
+        elif step == 2 and part == "lm":
+            batch.frames.fill_(float("nan"))
+        elif step == 2:
+            batch[0].fill_(float("nan"))
+        return batch
+
+    every_step = Fit(accelerator="cpu", precision="32-true", progress=False, checkpoint_minutes=0)
+    with pytest.raises(FloatingPointError, match=f"{part}: the loss is nan at step 2; .*"):
+        run(part, tmp_path, options=every_step, hook=spoil)
+    saved = checkpoint(tmp_path)["state_dict"]
+    assert int(saved["step"]) == 2
+    assert all(tensor.isfinite().all() for tensor in saved.values() if tensor.is_floating_point())
+
+
+def test_the_clock_decides_when_to_save(tmp_path):
+    """Never within the interval, at every step without one, and at the end in any case."""
+    seen: dict[float, list[int]] = {}
+    for minutes in (0.0, 5.0):
+        found = seen[minutes] = []
+
+        def look(step: int, batch, folder=tmp_path / str(minutes), found=found):
+            exists = (folder / "checkpoints/last.ckpt").exists()
+            found.append(int(checkpoint(folder)["state_dict"]["step"]) if exists else -1)
+            return batch
+
+        options = Fit(accelerator="cpu", precision="32-true", progress=False, checkpoint_minutes=minutes)
+        run("lm", tmp_path / str(minutes), options=options, hook=look)
+        assert int(checkpoint(tmp_path / str(minutes))["state_dict"]["step"]) == STEPS
+        assert [p.name for p in (tmp_path / str(minutes) / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert set(seen[5.0]) == {-1} and seen[0.0][0] == -1 and seen[0.0] == sorted(seen[0.0]) and max(seen[0.0]) >= 4
+
+
+def test_a_checkpoint_that_breaks_off_leaves_the_old_one(tmp_path):
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(b"old")
+
+    def half(beside: Path) -> None:
+        assert beside.parent == path.parent and beside != path
+        beside.write_bytes(b"ne")
+        raise OSError("no space left")
+
+    with pytest.raises(OSError):
+        ClockCheckpoint(path, 5).save(SimpleNamespace(save_checkpoint=half, is_global_zero=True))
+    assert path.read_bytes() == b"old"
+
+
+def test_time_is_counted_anew_in_every_call(tmp_path):
+    """A run whose time was up goes on when it is called again with the same limit."""
+
+    def slowly(step: int, batch):
+        time.sleep(0.25)
+        return batch
+
+    options = Fit(accelerator="cpu", precision="32-true", progress=False, max_time="00:00:00:01")
+    steps = []
+    for seed in range(2):
+        task, done = run("lm", tmp_path, seed, options, count=100, hook=slowly)
+        assert not done
+        steps.append(int(task.step))
+    assert 0 < steps[0] < steps[1] < 100
+
+
+def test_the_dashboard_shows_numbers_sounds_and_pictures(tmp_path):
+    run("codec", tmp_path)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    tags = board.Tags()
+    assert {"codec/mel", "codec/adversarial", "codec/discriminator", "valid/mel"} <= set(tags["scalars"])
+    assert {"original", "reconstruction"} <= set(tags["audio"])
+    assert {"spectrum/original", "spectrum/reconstruction"} <= set(tags["images"])
+    assert len(board.Scalars("codec/mel")) >= STEPS - 1
+
+
+class TestCodecPhases:
+    def test_batches_are_smaller_with_discriminators(self, tmp_path):
+        for split in ("train", "valid"):
+            (tmp_path / split).mkdir()
+            np.save(tmp_path / split / "samples.npy", (sound(1, 60000)[0].numpy() * 32767).astype(np.int16))
+            about = {"sample_rate": 16000, "spans": {"a": [0, 40000], "b": [40000, 20000]}}
+            (tmp_path / split / "index.json").write_text(json.dumps(about))
+        sizes = {"batch_size": 4, "crop_seconds": 0.8, "adversarial_batch_size": 2, "adversarial_crop_seconds": 0.4}
+        for start, alone in ((4, 4), (0, 0), (99, 6)):
+            train, valid = CodecTask(CODEC, CodecTraining(STEPS, adversarial_from=start, **sizes)).datasets(tmp_path)
+            assert [batch.shape for batch in train] == [(4, 1, 12800)] * alone + [(2, 1, 6400)] * (STEPS - alone)
+            assert valid[0].shape[2] == 25600 and len(valid) == 4
+
+    def test_the_encoder_freezes_at_its_average(self, tmp_path):
+        """From ``encoder_until`` on it moves no more, while the decoder does."""
+        until_four, _ = run("codec", tmp_path / "a", count=4)
+        average = {k: v.clone() for k, v in until_four.average.module.encoder.state_dict().items()}
+        task, _ = run("codec", tmp_path / "a", count=6)
+        assert_equal(dict(task.codec.encoder.state_dict()), average)
+        before, after = until_four.codec.decoder.state_dict(), task.codec.decoder.state_dict()
+        assert not torch.equal(before["head.weight"], after["head.weight"])
+
+    def test_discriminators_wait_for_their_step(self, tmp_path):
+        torch.manual_seed(0)
+        fresh = {k: v.clone() for k, v in codec_task().discriminators.state_dict().items()}
+        task, _ = run("codec", tmp_path, count=2)
+        assert_equal(dict(task.discriminators.state_dict()), fresh)
+        task, _ = run("codec", tmp_path, count=3)
+        same = [k for k, v in task.discriminators.named_parameters() if torch.equal(v, fresh[k])]
+        assert not [k for k in same if not k.endswith("score.bias")]  # real and fake pull a new judge's bias equally
