@@ -45,7 +45,7 @@ EXTRAS = {
         "onnxruntime",
     ],
     "demo": ["gradio>=6.20"],
-    "test": ["pytest>=8", "hypothesis", "ruff", "diffusers"],
+    "test": ["pytest>=8", "hypothesis", "ruff", "diffusers", "num2words"],
 }
 
 setup(
