@@ -86,7 +86,7 @@ def test_a_seed_is_a_sound_however_the_text_comes(tts, reference):
 
 
 def test_standard_output_carries_sound_alone(tts, reference):
-    whole = tts("Good evening.", "-o", "-", stdin=b"ignored")
+    whole = tts("Good evening.", "--reference", reference, "-o", "-", stdin=b"ignored")
     streamed = tts("--stream", "--reference", reference, stdin=b"Good evening.")
     assert whole.status == streamed.status == 0 and not streamed.err
     (wav, rate), (chunks, chunk_rate) = (audio.read(io.BytesIO(result.out)) for result in (whole, streamed))
