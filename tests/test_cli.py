@@ -308,10 +308,15 @@ def test_doctor_knows_whose_tts_it_is(tts, tmp_path, monkeypatch):
 
 def test_an_interruption_is_quiet(monkeypatch, capsys):
     reading, writing = os.pipe()
-    with open(reading) as stdin, open(writing, "w"):
-        monkeypatch.setattr(sys, "stdin", stdin)
-        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-        assert cli.main(["-"]) == 130
+    # A test run in the background inherits an ignored SIGINT, and Python then installs no handler.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with open(reading) as stdin, open(writing, "w"):
+            monkeypatch.setattr(sys, "stdin", stdin)
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+            assert cli.main(["-"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert capsys.readouterr().err == "tts: interrupted\n"
 
 
