@@ -148,6 +148,15 @@ class TestSpeak:
         assert len(chunks) > 4 and len(chunks[0]) == tts.codec.hop_length
         assert torch.equal(torch.cat(chunks), tts.speak(TEXT, voice, QUICK))
 
+    def test_the_sound_is_that_of_the_frames(self, tts, voice):
+        """All of them decoded at once, between the fades."""
+        (phones,) = tts.sentences("How are you today?")
+        frames = torch.cat([c.frames for c in tts.lm.generate(tts.prompt(phones, voice), QUICK)], 1)
+        wanted, ramp = tts.codec.decode(frames)[0, 0], round(FADE_SECONDS * tts.sample_rate)
+        wav = tts.speak("How are you today?", voice, QUICK)
+        assert len(wav) == len(wanted) > 8 * tts.codec.hop_length
+        assert_equal(wav[ramp:-ramp], wanted[ramp:-ramp])
+
     def test_a_stream_comes_as_it_is_made(self, tts, voice, monkeypatch):
         """The first chunk is out before the model has made the frames of the third one."""
         made, sample = [], tts.lm.head.sample

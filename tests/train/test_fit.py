@@ -176,6 +176,9 @@ def test_a_loss_that_is_no_number_stops_the_run(part, tmp_path):
     every_step = Fit(accelerator="cpu", precision="32-true", progress=False, checkpoint_minutes=0)
     with pytest.raises(FloatingPointError, match=f"{part}: the loss is nan at step 2; .*"):
         run(part, tmp_path, options=every_step, hook=spoil)
+    with pytest.raises(FloatingPointError):
+        run(part, tmp_path / "no clock", hook=spoil)
+    assert not (tmp_path / "no clock/checkpoints/last.ckpt").exists()
     saved = checkpoint(tmp_path)["state_dict"]
     assert int(saved["step"]) == 2
     assert all(tensor.isfinite().all() for tensor in saved.values() if tensor.is_floating_point())
