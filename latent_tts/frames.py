@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from latent_tts.errors import UserError
@@ -113,7 +113,7 @@ class Voice:
     name: str = ""
 
     def save(self, path: str | Path) -> None:
-        """Write a safetensors file with everything in it."""
+        """Write a safetensors file with everything in it. UserError where ``path`` cannot be written."""
         about = {
             "format": "latent_tts voice 1",
             "phones": " ".join(self.phones),
@@ -122,8 +122,11 @@ class Voice:
         }
         starts = torch.tensor(self.starts, dtype=torch.int64)
         beside = Path(f"{path}.part")
-        save_file({"frames": self.frames.contiguous(), "starts": starts}, beside, metadata=about)
-        beside.replace(path)
+        try:
+            beside.write_bytes(save({"frames": self.frames.contiguous(), "starts": starts}, metadata=about))
+            beside.replace(path)
+        except OSError as error:
+            raise UserError(f"cannot write the voice {path}: {error.strerror}; choose a folder you can write") from None
 
     @classmethod
     def load(cls, path: str | Path) -> Voice:

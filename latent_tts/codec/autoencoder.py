@@ -40,7 +40,7 @@ class CodecConfig:
         if ratio < 1 or abs(ratio - round(ratio)) > 1e-9:
             raise UserError(
                 f"codec: {self.sample_rate} Hz at {self.frame_rate} frames a second is {ratio:g} hops of "
-                f"{self.stft_hop} samples; choose a stft_hop that divides the frame"
+                f"{self.stft_hop} samples; choose a stft_hop that divides the frame, or another rate"
             )
         return round(ratio)
 

@@ -126,7 +126,6 @@ class LatentLM(nn.Module):
         """Inputs (B, P + 1, H) up to the utterance's first step, rows aligned at their ends."""
         count = prompt.frames.shape[1] + 1
         pointers = pointers_of(prompt.starts, prompt.prompt_text_lens, prompt.frame_lens, count + 1)
-        pointers = pointers.clamp(max=prompt.prompt_text_lens[:, None])
         advances = (pointers[:, 1:] - pointers[:, :-1]).clamp(max=self.config.max_advance)
         x = self._inputs(prompt, states, voice, pointers[:, :-1], advances)
         shift = prompt.frame_lens[:, None] + 1 - count + torch.arange(count, device=x.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 
 class State(dict):
@@ -16,21 +16,9 @@ class State(dict):
         """An independent copy, so that one prompt can serve many continuations."""
         return State({module: _clone(value) for module, value in self.items()})
 
-    def select(self, rows: Tensor) -> State:
-        """The state of the batch rows ``rows`` (int64 indices), as a new state."""
-        return State({module: _map(value, lambda t: t[rows]) for module, value in self.items()})
-
-
-def _map(value, function):
-    if isinstance(value, Tensor):
-        return function(value)
-    if isinstance(value, tuple):
-        return tuple(_map(item, function) for item in value)
-    return value
-
 
 def _clone(value):
-    return _map(value, Tensor.clone)
+    return tuple(_clone(item) for item in value) if isinstance(value, tuple) else value.clone()
 
 
 def remember(module: nn.Module, state: State | None, value) -> None:

@@ -117,13 +117,6 @@ def test_a_fork_goes_its_own_way(transformer):
     assert all(torch.equal(a, b) for module, value in state.items() for a, b in zip(value, kept[module]))
 
 
-def test_selected_rows_go_on_as_they_would(transformer):
-    x, state = torch.randn(3, 6, 32), State()
-    transformer(x[:, :4], state)
-    rows = torch.tensor([2, 0])
-    assert_close(transformer(x[rows, 4:], state.select(rows)), transformer(x)[rows, 4:])
-
-
 def test_swiglu_is_its_formula():
     mlp, x = SwiGLU(10), torch.randn(3, 10)
     gate, up = x @ mlp.gate_up.weight[:64].T, x @ mlp.gate_up.weight[64:].T
