@@ -10,5 +10,6 @@ exec "$here/../../recipes/tts.sh" \
   --codec_config "$here/conf/codec.yaml" \
   --aligner_config "$here/conf/aligner.yaml" \
   --lm_config "$here/conf/lm.yaml" \
+  --alignment "--min_score -6" \
   --trials 6 \
   "$@"
