@@ -12,6 +12,15 @@ def _conv(in_channels: int, out_channels: int, kernel, stride, padding) -> nn.Mo
     return weight_norm(nn.Conv2d(in_channels, out_channels, kernel, stride, padding))
 
 
+def _features(x: Tensor, layers: nn.ModuleList, score: nn.Module) -> list[Tensor]:
+    """What each layer makes of a picture (B, C, H, W), and the map of scores last."""
+    features = []
+    for layer in layers:
+        x = F.leaky_relu(layer(x), 0.1)
+        features.append(x)
+    return [*features, score(x)]
+
+
 class PeriodDiscriminator(nn.Module):
     """Looks at every ``period``-th sample: (B, T) -> features of each layer."""
 
@@ -25,11 +34,7 @@ class PeriodDiscriminator(nn.Module):
     def forward(self, wav: Tensor) -> list[Tensor]:
         x = F.pad(wav, (0, -wav.shape[1] % self.period), mode="reflect")
         x = x.view(x.shape[0], 1, -1, self.period)
-        features = []
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), 0.1)
-            features.append(x)
-        return [*features, self.score(x)]
+        return _features(x, self.layers, self.score)
 
 
 class SpectrumDiscriminator(nn.Module):
@@ -49,11 +54,7 @@ class SpectrumDiscriminator(nn.Module):
     def forward(self, wav: Tensor) -> list[Tensor]:
         spectrum = torch.stft(wav, self.n_fft, self.n_fft // 4, window=self.window, return_complex=True)
         x = torch.stack([spectrum.real, spectrum.imag], dim=1).transpose(2, 3) / self.n_fft**0.5
-        features = []
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), 0.1)
-            features.append(x)
-        return [*features, self.score(x)]
+        return _features(x, self.layers, self.score)
 
 
 class Discriminators(nn.ModuleList):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WORD_SPACE = "_"
+from latent_tts.text.symbols import WORD_SPACE
 
 
 @dataclass(frozen=True)
