@@ -24,7 +24,8 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from latent_tts.align.aligner import Aligner, AlignerConfig
-from latent_tts.codec.autoencoder import Codec, CodecConfig
+from latent_tts.codec.autoencoder import Codec
+from latent_tts.codec.sizes import CodecConfig
 from latent_tts.errors import UserError
 from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
 from latent_tts.text.symbols import SymbolTable
@@ -50,7 +51,7 @@ def load_aligner(folder: Path) -> tuple[Aligner, SymbolTable]:
     symbols = load_symbols(folder)
     sizes = _sizes(folder, _config(folder), "aligner", AlignerConfig)
     aligner = _built(folder, "aligner", lambda: Aligner(symbols.symbols, sizes, SymbolTable.SEPARATORS))
-    return _load_weights(aligner, folder / "aligner.safetensors"), symbols
+    return load_weights(aligner, folder / "aligner.safetensors").eval().requires_grad_(False), symbols
 
 
 def load_symbols(folder: Path) -> SymbolTable:
@@ -107,7 +108,7 @@ def _load_part(folder: Path, part: str) -> nn.Module:
         )
     build, sizes = KINDS[part][kind]
     module = _built(folder, part, lambda: build(_sizes(folder, about, part, sizes)))
-    return _load_weights(module, folder / f"{part}.safetensors")
+    return load_weights(module, folder / f"{part}.safetensors").eval().requires_grad_(False)
 
 
 def _config(folder: Path) -> dict:
@@ -160,7 +161,8 @@ def _present(path: Path) -> Path:
     return path
 
 
-def _load_weights(module: nn.Module, path: Path) -> nn.Module:
+def load_weights(module: nn.Module, path: Path) -> nn.Module:
+    """Fill ``module`` from a safetensors file and give it back. UserError where the file does not fit it exactly."""
     try:
         tensors = load_file(_present(path))
     except (SafetensorError, OSError) as error:
@@ -179,4 +181,4 @@ def _load_weights(module: nn.Module, path: Path) -> nn.Module:
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise UserError(f"{path}: tensor {name} holds values that are not finite; fetch the model again")
     module.load_state_dict(tensors)
-    return module.eval().requires_grad_(False)
+    return module

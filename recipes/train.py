@@ -16,6 +16,7 @@ from jsonargparse import ArgumentParser
 from stage import stage
 
 from latent_tts.errors import UserError
+from latent_tts.model_dir import load_weights
 from latent_tts.train.fit import Fit, fit
 
 
@@ -41,12 +42,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--exp", type=Path, required=True, help="where the run is kept; an unfinished run there is resumed"
     )
+    parser.add_argument(
+        "--init", type=Path, help="model directory whose weights a new run begins with; a resumed run has its own"
+    )
     parser.add_class_arguments(Fit, "fit")
     parser.add_class_arguments(known[part], "task")
     options = parser.parse_args(argv[1:])
     ready = parser.instantiate(options)
     train, valid = ready.task.datasets(options.data)
     done, before = steps_done(options.exp, ready.task), time.monotonic()
+    if options.init and not done:
+        begin_with(getattr(ready.task, part), ready.task.average.module, options.init / f"{part}.safetensors")
     options.exp.mkdir(parents=True, exist_ok=True)
     parser.save(options, options.exp / "config.yaml", overwrite=True)
     print(f"train: {part}: {'resuming at' if done else 'from'} step {done} of {len(train)}", file=sys.stderr)
@@ -59,6 +65,12 @@ def main(argv: list[str] | None = None) -> None:
         (options.exp / "train.done").touch()
     else:
         print(f"train: {part}: stopped before its end; the same command goes on from there", file=sys.stderr)
+
+
+def begin_with(module: torch.nn.Module, average: torch.nn.Module, weights: Path) -> None:
+    """Load ``weights`` into a network about to be trained and into its average. UserError where they do not fit."""
+    for network in (module, average):
+        load_weights(network, weights)
 
 
 def steps_done(exp: Path, task: torch.nn.Module) -> int:

@@ -36,11 +36,16 @@ def causal(function: Callable[[Tensor], Tensor], signal: Tensor, cut: int) -> No
     assert (changed[:, count:] - whole[:, count:]).abs().max() > 1e-3
 
 
-def streams(function: Callable[[Tensor, State | None], Tensor], signal: Tensor, size: int) -> None:
-    """Chunked == whole, for chunks of ``size``, with another stream running on the same model meanwhile."""
+def streams(
+    function: Callable[[Tensor, State | None], Tensor], signal: Tensor, size: int, lookahead: int = 0
+) -> None:
+    """Chunked == whole, for chunks of ``size``, with another stream running on the same model meanwhile. Behind a
+    stream come ``lookahead`` steps of silence."""
+    silence = signal.new_zeros(len(signal), lookahead, *signal.shape[2:])
     whole, other = function(signal, None), signal.flip(1)
     state, other_state, pieces, other_pieces = State(), State(), [], []
-    for piece, other_piece in zip(signal.split(size, 1), other.split(size, 1)):
+    chunks, other_chunks = (torch.cat([x, silence], 1).split(size, 1) for x in (signal, other))
+    for piece, other_piece in zip(chunks, other_chunks):
         pieces.append(function(piece, state))
         other_pieces.append(function(other_piece, other_state))
     assert_close(torch.cat(pieces, 1), whole)

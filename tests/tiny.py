@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from latent_tts.align.aligner import Aligner, AlignerConfig
-from latent_tts.codec.autoencoder import Codec, CodecConfig
+from latent_tts.codec.autoencoder import Codec
+from latent_tts.codec.sizes import CodecConfig
 from latent_tts.frames import Utterances
 from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
 from latent_tts.model_dir import save_part
@@ -27,11 +28,13 @@ def awaken(module: nn.Module, seed: int = 0, std: float = 0.2) -> nn.Module:
     return module.eval()
 
 
-def tiny_codec(sample_rate: int = 16000, frame_rate: float = 12.5, seed: int = 0) -> Codec:
+def tiny_codec(
+    sample_rate: int = 16000, frame_rate: float = 12.5, seed: int = 0, decoder: str = "spectral"
+) -> Codec:
     """A codec with random weights and latent statistics that are not the identity."""
     torch.manual_seed(seed)
-    sizes = {"encoder_dim": 16, "frame_dim": 24, "decoder_dim": 16, "encoder_blocks": 2, "decoder_blocks": 2}
-    codec = Codec(CodecConfig(sample_rate, frame_rate, LATENT_DIM, n_mels=40, expansion=2, **sizes))
+    sizes = {"encoder_dim": 16, "frame_dim": 24, "decoder_dim": 32, "encoder_blocks": 2, "decoder_blocks": 2}
+    codec = Codec(CodecConfig(sample_rate, frame_rate, LATENT_DIM, n_mels=40, expansion=2, decoder=decoder, **sizes))
     codec.bottleneck.measure(torch.randn(50, LATENT_DIM) * torch.linspace(0.2, 2, LATENT_DIM) + 0.3)
     return awaken(codec, seed)
 

@@ -30,6 +30,25 @@ class CausalConv1d(nn.Module):
         return self.conv(x).transpose(1, 2)
 
 
+class CausalConvTranspose1d(nn.Module):
+    """Raises the rate ``stride`` times; an output sample sees the step it lies in and the one before (zeros before the
+    start).
+
+    (B, N, C_in) -> (B, N * stride, C_out), kernel ``2 * stride``.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int):
+        super().__init__()
+        self.stride = stride
+        self.conv = nn.ConvTranspose1d(in_channels, out_channels, 2 * stride, stride)
+
+    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
+        before = x.new_zeros(len(x), 1, x.shape[2]) if state is None or self not in state else state[self]
+        remember(self, state, x[:, -1:])
+        y = self.conv(torch.cat([before, x], dim=1).transpose(1, 2))
+        return y[..., self.stride : -self.stride].transpose(1, 2)
+
+
 class ConvNeXtBlock(nn.Module):
     """x + gamma * MLP(LayerNorm(depthwise(x))), causal (Liu et al. 2022; one-dimensional as in Vocos, Siuzdak 2023)."""
 

@@ -31,39 +31,48 @@ def mel_filterbank(sample_rate: int, n_fft: int, n_mels: int) -> Tensor:
 
 
 class CausalFrames(nn.Module):
-    """Cuts a signal into overlapping windows that end where their hop ends: window k covers ``hop * k - (width - hop)``
-    up to ``hop * (k + 1)``, zeros before the start.
+    """Cuts a signal into overlapping windows that end ``lookahead`` samples after their hop: window k covers ``width``
+    samples up to ``hop * (k + 1) + lookahead``; before the start and after the end there are zeros.
 
-    (B, T) -> (B, T // hop, width), T at least a hop. In a stream, samples that fill no hop wait for the next call.
+    (B, T) -> (B, T // hop, width). In a stream, samples that complete no window wait for the next call, so the last
+    windows come once ``lookahead`` more samples have been given.
     """
 
-    def __init__(self, width: int, hop: int):
+    def __init__(self, width: int, hop: int, lookahead: int = 0):
         super().__init__()
-        self.width, self.hop = width, hop
+        if not 0 <= lookahead <= width - hop:
+            raise ValueError(f"windows of {width} samples every {hop} cannot look {lookahead} ahead")
+        self.width, self.hop, self.lookahead = width, hop, lookahead
 
     def forward(self, wav: Tensor, state: State | None = None) -> Tensor:
         if state is None or self not in state:
-            wav = F.pad(wav, (self.width - self.hop, 0))
+            wav = F.pad(wav, (self.width - self.hop - self.lookahead, 0 if state is not None else self.lookahead))
         else:
             wav = torch.cat([state[self], wav], dim=1)
-        count = (wav.shape[1] - self.width) // self.hop + 1
+        count = max(0, (wav.shape[1] - self.width) // self.hop + 1)
         remember(self, state, wav[:, count * self.hop :])
-        return wav.unfold(1, self.width, self.hop)
+        return wav.unfold(1, self.width, self.hop) if count else wav.new_zeros(len(wav), 0, self.width)
 
 
 class LogMel(nn.Module):
-    """Natural-log mel magnitudes of a causal short-time Fourier transform: (B, T) -> (B, T // hop, n_mels)."""
+    """Natural-log mel magnitudes of a short-time Fourier transform: (B, T) -> (B, T // hop, n_mels). Causal, but for
+    ``lookahead`` samples (see CausalFrames)."""
 
-    def __init__(self, sample_rate: int, n_fft: int, hop: int, n_mels: int, floor: float = 1e-4):
+    def __init__(
+        self, sample_rate: int, n_fft: int, hop: int, n_mels: int, floor: float = 1e-4, lookahead: int = 0
+    ):
         super().__init__()
-        self.frames = CausalFrames(n_fft, hop)
+        self.frames = CausalFrames(n_fft, hop, lookahead)
         self.floor = floor
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
         self.register_buffer("filters", mel_filterbank(sample_rate, n_fft, n_mels).T.contiguous(), persistent=False)
 
     def forward(self, wav: Tensor, state: State | None = None) -> Tensor:
         with torch.autocast(wav.device.type, enabled=False):
-            spectrum = torch.fft.rfft(self.frames(wav.float(), state) * self.window).abs()
+            frames = self.frames(wav.float(), state)
+            if frames.shape[1] == 0:
+                return frames.new_zeros(len(frames), 0, self.filters.shape[1])
+            spectrum = torch.fft.rfft(frames * self.window).abs()
             return (spectrum @ self.filters).clamp(min=self.floor).log()
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import ConcatDataset, Dataset
 
-from latent_tts.codec.autoencoder import Codec, CodecConfig
+from latent_tts.codec.autoencoder import Codec
 from latent_tts.codec.discriminators import Discriminators
 from latent_tts.codec.losses import (
     MultiScaleSpectralLoss,
@@ -19,6 +19,7 @@ from latent_tts.codec.losses import (
     feature_matching_loss,
     generator_loss,
 )
+from latent_tts.codec.sizes import CodecConfig
 from latent_tts.data.audio_pack import AudioPack, CropBatches
 from latent_tts.train.optim import adamw, averaged, check_finite, warmup_cosine
 

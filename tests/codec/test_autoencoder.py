@@ -7,20 +7,23 @@ import torch
 from laws import batch_is_rows, causal, round_trip, streams
 from tiny import LATENT_DIM, awaken, sound, tiny_codec
 
-from latent_tts.codec.autoencoder import Codec, CodecConfig
+from latent_tts.codec.autoencoder import Codec
+from latent_tts.codec.decoders import strides_of
 from latent_tts.codec.losses import MultiScaleSpectralLoss
+from latent_tts.codec.sizes import CodecConfig
 from latent_tts.errors import UserError
 from latent_tts.model_dir import load_codec
 from latent_tts.nn.state import State
 
+DECODERS = ("spectral", "upsampling")
 RATES = [(24000, 7.5), (24000, 12.5), (24000, 15), (24000, 25), (16000, 12.5), (16000, 25)]
 SEVERAL_RATES = pytest.mark.parametrize("rates", RATES, ids=lambda rates: f"{rates[0]}Hz-{rates[1]}")
 FRAMES = 6
 
 
-@pytest.fixture
-def codec(rates: tuple[int, float]) -> Codec:
-    return tiny_codec(*rates)
+@pytest.fixture(params=DECODERS)
+def codec(request, rates: tuple[int, float]) -> Codec:
+    return tiny_codec(*rates, decoder=request.param)
 
 
 def encode(codec: Codec, wav: torch.Tensor, state: State | None = None) -> torch.Tensor:
@@ -46,15 +49,29 @@ class TestLaws:
         assert codec.decode(frames).shape == (2, 1, FRAMES * hop)
 
     def test_causal(self, codec):
-        hop = codec.hop_length
-        causal(lambda wav: encode(codec, wav), sound(2, FRAMES * hop), 3 * hop)
-        causal(lambda wav: encode(codec, wav), sound(2, FRAMES * hop), 3 * hop + hop // 2)
         causal(lambda frames: decode(codec, frames), torch.randn(2, FRAMES, LATENT_DIM), 3)
+
+    def test_the_encoder_looks_so_far_ahead_and_no_further(self, codec):
+        """A frame is settled once ``lookahead`` samples behind it are known, and not a hop earlier."""
+        hop, ahead = codec.hop_length, codec.lookahead
+        assert ahead == 3 * codec.config.stft_hop
+
+        def settled(wav: torch.Tensor) -> torch.Tensor:
+            return encode(codec, wav)[:, : (wav.shape[1] - ahead) // hop]
+
+        causal(settled, sound(2, FRAMES * hop), 3 * hop + ahead)
+        wav = sound(2, FRAMES * hop)
+        other = wav.clone()
+        other[:, 3 * hop + ahead - codec.config.stft_hop :] += 0.1
+        assert (encode(codec, other) - encode(codec, wav))[:, 2].abs().max() > 1e-4
 
     @pytest.mark.parametrize("size", [157, 701, 5003])
     def test_the_encoder_streams(self, codec, size):
-        """Chunks smaller than a spectral hop, smaller than a frame, and larger than some; none of them divides it."""
-        streams(lambda wav, state: encode(codec, wav, state), sound(2, FRAMES * codec.hop_length + 300), size)
+        """Chunks smaller than a spectral hop, smaller than a frame, and larger than some; none of them divides it. The
+        end of a stream is silence as long as the encoder looks ahead."""
+
+        wav = sound(2, FRAMES * codec.hop_length + 300)
+        streams(lambda wav, state: encode(codec, wav, state), wav, size, codec.lookahead)
 
     @pytest.mark.parametrize("size", [1, 2, 5])
     def test_the_decoder_streams(self, codec, size):
@@ -91,6 +108,11 @@ def test_a_hop_that_divides_no_frame():
     assert CodecConfig(24000, 12.5, stft_hop=240).stack == 8
     with pytest.raises(UserError):
         _ = CodecConfig(16000, 12.5, stft_hop=2560).stack
+
+
+@pytest.mark.parametrize("hop, strides", [(160, [5, 4, 4, 2]), (200, [5, 5, 4, 2]), (240, [5, 4, 4, 3]), (7, [7])])
+def test_strides_make_up_the_hop(hop, strides):
+    assert strides_of(hop) == strides
 
 
 def test_a_stream_may_bring_nothing():
@@ -131,8 +153,9 @@ def test_overfitting_one_batch_lowers_the_loss():
     assert losses[-1] < 0.6 * losses[0], (losses[0], losses[-1])
 
 
-def test_every_weight_learns():
-    codec = awaken(tiny_codec())
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_every_weight_learns(decoder):
+    codec = awaken(tiny_codec(decoder=decoder))
     output, mu = codec.reconstruct(sound(2, 4 * codec.hop_length)[:, None])
     (MultiScaleSpectralLoss(16000)(output[:, 0], sound(2, 4 * codec.hop_length, 1))["stft"] + mu.mean()).backward()
     assert not [name for name, p in codec.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]

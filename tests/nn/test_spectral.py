@@ -36,6 +36,15 @@ def test_windows_end_where_their_hop_ends():
     assert frames[0, 0].tolist() == [0] * 6 + [1, 2] and frames[0, 4].tolist() == list(range(3, 11))
 
 
+def test_windows_may_end_later():
+    frames = CausalFrames(8, 2, lookahead=4)(torch.arange(1.0, 12.0)[None])
+    assert frames.shape == (1, 5, 8)
+    assert frames[0, 0].tolist() == [0] * 2 + [1, 2, 3, 4, 5, 6] and frames[0, 4].tolist() == [7, 8, 9, 10, 11, 0, 0, 0]
+    streams(CausalFrames(8, 2, lookahead=4), torch.randn(2, 21) + 1, 3, lookahead=4)
+    with pytest.raises(ValueError, match="ahead"):
+        CausalFrames(8, 2, lookahead=7)
+
+
 def test_samples_that_fill_no_hop_wait():
     streams(CausalFrames(12, 3), torch.randn(2, 40) + 1, 7)
 

@@ -15,7 +15,7 @@ from tiny import LATENT_DIM, sound, utterance
 from torch.utils.data import Dataset
 
 from latent_tts.align.aligner import AlignerConfig
-from latent_tts.codec.autoencoder import CodecConfig
+from latent_tts.codec.sizes import CodecConfig
 from latent_tts.frames import stack
 from latent_tts.lm.latent_lm import LatentLMConfig
 
