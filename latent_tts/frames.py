@@ -81,6 +81,16 @@ class Sampling:
                 raise UserError(f"{name} is {getattr(self, name)}; choose a value from {low} to {high}")
 
 
+class FrameFormat(NamedTuple):
+    """What a frame is: ``width`` floats or, where there are ``entries``, ``width`` codes, each below ``entries``."""
+
+    width: int
+    entries: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.width} codes of {self.entries}" if self.entries else f"{self.width} floats"
+
+
 class Chunk(NamedTuple):
     """Frames that a model has just made."""
 
@@ -91,6 +101,8 @@ class Chunk(NamedTuple):
 
 class FrameLM(Protocol):
     """What every language model of frames is: a loss over utterances and a generator of chunks."""
+
+    frame_format: FrameFormat
 
     def loss(self, batch: Utterances) -> dict[str, Tensor]:
         """Named scalars; "loss" is their weighted sum."""
@@ -106,7 +118,7 @@ class FrameLM(Protocol):
 class Voice:
     """A cloned voice: the reference's frames and, where its text is known, its phones and where they begin."""
 
-    frames: Tensor  # (N, D) float32
+    frames: Tensor  # (N, D) float32 | (N, Q) int64
     phones: tuple[str, ...] = ()
     starts: tuple[int, ...] = ()
     model: str = ""  # hash of the model that made it: another model cannot read its frames

@@ -25,13 +25,18 @@ from torch import nn
 
 from latent_tts.align.aligner import Aligner, AlignerConfig
 from latent_tts.codec.autoencoder import Codec
-from latent_tts.codec.sizes import CodecConfig
+from latent_tts.codec.bottleneck import SigmaVAEConfig
+from latent_tts.codec.residual_vq import RVQConfig
 from latent_tts.errors import UserError
 from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
 from latent_tts.text.symbols import SymbolTable
 
 FORMAT = 1
-KINDS = {"codec": {"sigma_vae": (Codec, CodecConfig)}, "lm": {"latent_lm": (LatentLM, LatentLMConfig)}}
+KINDS = {
+    "codec": {"sigma_vae": (Codec, SigmaVAEConfig), "rvq": (Codec, RVQConfig)},
+    "lm": {"latent_lm": (LatentLM, LatentLMConfig)},
+    "aligner": {"aligner": (Aligner, AlignerConfig)},
+}
 SHIPPED = Path(__file__).parent / "models" / "nano"
 
 
@@ -66,8 +71,22 @@ def voice_hash(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def save_part(folder: Path, part: str, kind: str, config: object, module: nn.Module) -> None:
-    """Write one part of a model into ``folder``, its matrices as fp16, and its entry in config.yaml."""
+def kind_of(part: str, module: nn.Module) -> str:
+    """What a model directory calls the kind of a part. The kinds of one part differ in the class of their sizes."""
+    return next(kind for kind, (_, sizes) in KINDS[part].items() if type(module.config) is sizes)
+
+
+def check_frames(folder: Path, codec: Codec, lm: LatentLM) -> None:
+    """UserError where the language model of ``folder`` speaks other frames than its codec decodes."""
+    if codec.frame_format != lm.frame_format:
+        raise UserError(
+            f"{folder}: codec is {kind_of('codec', codec)} with frames of {codec.frame_format}, lm is "
+            f"{kind_of('lm', lm)} with frames of {lm.frame_format}; its parts are of different models"
+        )
+
+
+def save_part(folder: Path, part: str, module: nn.Module) -> None:
+    """Write one part of a model into ``folder``, its matrices as fp16, and its kind and sizes into config.yaml."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
@@ -75,7 +94,7 @@ def save_part(folder: Path, part: str, kind: str, config: object, module: nn.Mod
     beside = folder / f".{part}.part"
     beside.write_bytes(save(tensors))
     os.replace(beside, folder / f"{part}.safetensors")
-    _describe(folder, {part: {"kind": kind, **dataclasses.asdict(config)}})
+    _describe(folder, {part: {"kind": kind_of(part, module), **dataclasses.asdict(module.config)}})
 
 
 def adopt(source: Path, folder: Path) -> None:

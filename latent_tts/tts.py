@@ -14,6 +14,7 @@ from latent_tts.errors import UserError
 from latent_tts.frames import Chunk, Sampling, Utterances, Voice, stack
 from latent_tts.model_dir import (
     SHIPPED,
+    check_frames,
     load_aligner,
     load_codec,
     load_lm,
@@ -46,11 +47,11 @@ class TTS:
         self.symbols = load_symbols(folder)
         self.phonemizer = Phonemizer(self.symbols, lexicon)
         self.model_hash = voice_hash(folder)
-        have, want = (*self.codec.frame_shape, len(self.symbols)), (self.lm.config.frame_dim, self.lm.config.vocabulary)
-        if have != want:
+        check_frames(self.folder, self.codec, self.lm)
+        if len(self.symbols) != self.lm.config.vocabulary:
             raise UserError(
-                f"{folder}: codec and phones.txt have frames of {have[0]} and {have[1]} symbols, lm wants {want[0]} "
-                f"and {want[1]}; its parts are of different models"
+                f"{folder}: phones.txt has {len(self.symbols)} symbols, lm wants {self.lm.config.vocabulary}; its "
+                "parts are of different models"
             )
 
     @classmethod

@@ -1,7 +1,7 @@
 """Stage 4a: find where each phone begins in every recording of an audio pack, with a trained aligner.
 
 Leaves alignments.json beside the pack: {utt: {"phones": [...], "onsets": [seconds], "score": mean log posterior}}.
-Recordings that do not fit their text are named and counted.
+Recordings that do not fit their text are named and counted; texts whose recording is not in the pack are counted.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def main(argv: list[str] | None = None) -> None:
         return
     aligner, symbols = load_aligner(options.aligner)
     pack, phones = AudioPack(options.pack), json.loads((options.pack / "phones.json").read_text())
-    found, bad = {}, 0
-    for utt, ids in progress(phones.items(), desc=f"align {options.pack.name}", unit="utt"):
+    heard, found, bad = {utt: ids for utt, ids in phones.items() if utt in pack.spans}, {}, 0
+    for utt, ids in progress(heard.items(), desc=f"align {options.pack.name}", unit="utt"):
         try:
             onsets, score = aligner.align(torch.from_numpy(pack[utt]), ids)
         except UserError as error:
@@ -50,7 +50,8 @@ def main(argv: list[str] | None = None) -> None:
     beside = options.pack / "alignments.json.part"
     beside.write_text(json.dumps(found, ensure_ascii=False))
     os.replace(beside, options.pack / "alignments.json")
-    print(f"align: {options.pack}: {len(found)} aligned, {bad} left out", file=sys.stderr)
+    without = len(phones) - len(heard)
+    print(f"align: {options.pack}: {len(found)} aligned, {bad} left out, {without} without sound", file=sys.stderr)
 
 
 if __name__ == "__main__":

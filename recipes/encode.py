@@ -38,11 +38,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the frame pack")
     parser.add_argument("--tempo", type=float, nargs="+", default=[1.0], help="one copy of the data for each factor")
     parser.add_argument("--longest", type=float, default=10.0, help="seconds of a clip")
+    parser.add_argument("--min_score", type=float, help="leave out recordings aligned worse than this")
+    parser.add_argument("--exclude", nargs="*", default=[], metavar="PREFIX", help="leave out speakers named so")
     options = parser.parse_args(argv)
     if (options.out / "clips.json").exists():
         return
     codec, speakers = load_codec(options.codec), {e.utt: e.spk for e in read_data_dir(options.data_dir)}
     pack, alignments = AudioPack(options.pack), json.loads((options.pack / "alignments.json").read_text())
+    alignments = {utt: found for utt, found in alignments.items() if wanted(options, speakers[utt], found["score"])}
     frames, clips, position, crowded = [], [], 0, 0
     for copy, tempo in enumerate(options.tempo):
         pieces = sorted(cut_all(pack, alignments, copy, options.longest), key=lambda clip: clip.seconds)
@@ -66,6 +69,12 @@ def main(argv: list[str] | None = None) -> None:
     print(f"encode: {options.out}: {len(clips)} clips, {hours:.2f} hours, {crowded} too crowded", file=sys.stderr)
 
 
+def wanted(options: argparse.Namespace, speaker: str, score: float) -> bool:
+    """Whether a recording is to be learnt from."""
+    fits = options.min_score is None or score >= options.min_score
+    return fits and not speaker.startswith(tuple(options.exclude))
+
+
 def cut_all(pack: AudioPack, alignments: dict, copy: int, longest: float) -> list[Clip]:
     """The clips of every aligned recording; each copy of the data is cut elsewhere."""
     clips = []
@@ -78,9 +87,9 @@ def cut_all(pack: AudioPack, alignments: dict, copy: int, longest: float) -> lis
 
 def batched(clips: list[Clip], seconds: float = 100.0) -> list[list[Clip]]:
     """Clips in order of length -> batches of about ``seconds``."""
-    batches: list[list[Clip]] = [[]]
+    batches: list[list[Clip]] = []
     for clip in clips:
-        if batches[-1] and clip.seconds * (len(batches[-1]) + 1) > seconds:
+        if not batches or clip.seconds * (len(batches[-1]) + 1) > seconds:
             batches.append([])
         batches[-1].append(clip)
     return batches

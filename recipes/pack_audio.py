@@ -1,4 +1,7 @@
-"""Stage 2a: decode a data directory once, at one rate and one level, into an audio pack."""
+"""Stage 2a: decode a data directory once, at one rate and one level, into an audio pack.
+
+Recordings that cannot be read, hold NaN or are silent are named, left out and counted.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data_dir", type=Path, required=True, help="Kaldi data directory")
     parser.add_argument("--pack", type=Path, required=True, help="folder for the pack")
     parser.add_argument("--sample_rate", type=int, default=16000, help="Hz, the codec's rate")
+    parser.add_argument("--max_bad", type=float, default=0.05, help="share of bad recordings that is borne")
     options = parser.parse_args(argv)
-    pack = pack_audio(options.data_dir, options.pack, options.sample_rate)
+    pack = pack_audio(options.data_dir, options.pack, options.sample_rate, options.max_bad)
     if pack.sample_rate != options.sample_rate:
         raise UserError(f"{options.pack} holds sound at {pack.sample_rate} Hz; give this rate a folder of its own")
     hours = len(pack.samples) / pack.sample_rate / 3600

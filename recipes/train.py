@@ -12,9 +12,10 @@ import warnings
 from pathlib import Path
 
 import torch
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, set_parsing_settings
 from stage import stage
 
+from latent_tts.codec.sizes import CodecConfig
 from latent_tts.errors import UserError
 from latent_tts.model_dir import load_weights
 from latent_tts.train.fit import Fit, fit
@@ -46,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
         "--init", type=Path, help="model directory whose weights a new run begins with; a resumed run has its own"
     )
     parser.add_class_arguments(Fit, "fit")
-    parser.add_class_arguments(known[part], "task")
+    add_task(parser, known[part])
     options = parser.parse_args(argv[1:])
     ready = parser.instantiate(options)
     train, valid = ready.task.datasets(options.data)
@@ -65,6 +66,12 @@ def main(argv: list[str] | None = None) -> None:
         (options.exp / "train.done").touch()
     else:
         print(f"train: {part}: stopped before its end; the same command goes on from there", file=sys.stderr)
+
+
+def add_task(parser: ArgumentParser, build: type) -> None:
+    """Let ``parser`` read the settings of a task. The class of a codec's sizes, ``class_path``, decides its kind."""
+    set_parsing_settings(subclasses_enabled=[CodecConfig])
+    parser.add_class_arguments(build, "task")
 
 
 def begin_with(module: torch.nn.Module, average: torch.nn.Module, weights: Path) -> None:

@@ -55,20 +55,19 @@ def streams(
 def round_trip(
     folder: Path,
     part: str,
-    kind: str,
     module: nn.Module,
     load: Callable[[Path], nn.Module],
     function: Callable[[nn.Module], Tensor],
 ) -> None:
     """Saved == loaded, within fp16 the first time and exactly the second time; so is what ``function`` makes of it."""
-    save_part(folder / "once", part, kind, module.config, module)
+    save_part(folder / "once", part, module)
     loaded = load(folder / "once")
     assert loaded.config == module.config and not loaded.training
     own, tensors = module.state_dict(), loaded.state_dict()
     assert own.keys() == tensors.keys()
     assert all(torch.allclose(tensors[k], own[k], rtol=1e-3, atol=1e-6) for k in own)
     assert_close(function(loaded), function(module), 3e-2)
-    save_part(folder / "twice", part, kind, loaded.config, loaded)
+    save_part(folder / "twice", part, loaded)
     again = load(folder / "twice")
     assert all(torch.equal(again.state_dict()[k], tensors[k]) for k in tensors)
     assert torch.equal(function(again), function(loaded))

@@ -79,7 +79,7 @@ def test_a_directory_holds_no_more_than_it_should(whole):
 def test_a_part_replaces_a_part(folder):
     before = (folder / "lm.safetensors").read_bytes()
     codec = tiny_codec(24000, 15)
-    save_part(folder, "codec", "sigma_vae", codec.config, codec)
+    save_part(folder, "codec", codec)
     assert load_codec(folder).sample_rate == 24000 and load_lm(folder).config == tiny_lm().config
     assert (folder / "lm.safetensors").read_bytes() == before
 
@@ -87,16 +87,16 @@ def test_a_part_replaces_a_part(folder):
 def test_a_voice_belongs_to_codec_and_symbols(folder):
     """Another language model, or another aligner, still reads its frames."""
     before = voice_hash(folder)
-    save_part(folder, "lm", "latent_lm", tiny_lm(5).config, tiny_lm(5))
+    save_part(folder, "lm", tiny_lm(5))
     assert voice_hash(folder) == before
-    save_part(folder, "codec", "sigma_vae", tiny_codec(seed=5).config, tiny_codec(seed=5))
+    save_part(folder, "codec", tiny_codec(seed=5))
     assert voice_hash(folder) != before
 
 
 class TestAdopt:
     def test_parts_that_are_missing_are_copied(self, whole, tmp_path):
         lm = tiny_lm(7)
-        save_part(tmp_path / "new", "lm", "latent_lm", lm.config, lm)
+        save_part(tmp_path / "new", "lm", lm)
         adopt(whole, tmp_path / "new")
         load_symbols(whole).write(tmp_path / "new/phones.txt")
         assert (tmp_path / "new/codec.safetensors").read_bytes() == (whole / "codec.safetensors").read_bytes()
@@ -106,7 +106,7 @@ class TestAdopt:
 
     def test_an_incomplete_source_is_refused(self, folder, tmp_path):
         lm = tiny_lm()
-        save_part(tmp_path / "new", "lm", "latent_lm", lm.config, lm)
+        save_part(tmp_path / "new", "lm", lm)
         (folder / "codec.safetensors").unlink()
         with pytest.raises(UserError, match="codec.safetensors is missing"):
             adopt(folder, tmp_path / "new")
@@ -131,7 +131,7 @@ class TestRefused:
         refuse(LOADERS[part], folder, "newer", "upgrade")
 
     @pytest.mark.parametrize("part", ["codec", "lm"])
-    @pytest.mark.parametrize("kind", ["rvq", None, 3, ["sigma_vae"]])
+    @pytest.mark.parametrize("kind", ["vq_vae", None, 3, ["sigma_vae"]])
     def test_unknown_kind(self, folder, part, kind):
         configure(folder, lambda about: about[part].update(kind=kind))
         refuse(LOADERS[part], folder, "config.yaml", part, "this version knows")
@@ -206,9 +206,22 @@ class TestRefused:
 
     def test_parts_of_different_models(self, folder):
         """Each loads by itself, but they do not speak together."""
-        lm = tiny_lm(frame_dim=9)
-        save_part(folder, "lm", "latent_lm", lm.config, lm)
-        refuse(TTS.from_dir, folder, "different models")
+        save_part(folder, "lm", tiny_lm(frame_dim=9))
+        refuse(TTS.from_dir, folder, "sigma_vae with frames of 6 floats", "latent_lm with frames of 9 floats")
+
+    def test_a_latent_lm_on_codes(self, folder):
+        """Not even where a frame has as many codes as it has floats."""
+        save_part(folder, "codec", tiny_codec(kind="rvq"))
+        assert load_codec(folder).frame_format == (3, 32) and load_lm(folder).frame_format == (6, 0)
+        refuse(TTS.from_dir, folder, "rvq with frames of 3 codes of 32", "latent_lm with frames of 6 floats")
+        save_part(folder, "lm", tiny_lm(frame_dim=3))
+        refuse(TTS.from_dir, folder, "rvq with frames of 3 codes of 32", "latent_lm with frames of 3 floats")
+
+    @pytest.mark.parametrize("kinds", [("sigma_vae", "rvq"), ("rvq", "sigma_vae")])
+    def test_a_codec_of_one_kind_with_the_sizes_of_another(self, folder, kinds):
+        save_part(folder, "codec", tiny_codec(kind=kinds[0]))
+        configure(folder, lambda about: about["codec"].update(kind=kinds[1]))
+        refuse(load_codec, folder, "config.yaml", "codec", "known are")
 
     @pytest.mark.parametrize("count", [90, 107])
     def test_another_symbol_table(self, folder, count):

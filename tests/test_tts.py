@@ -39,7 +39,7 @@ def assert_equal(one: torch.Tensor, other: torch.Tensor, tolerance: float = 1e-3
 
 class TestClone:
     def test_a_voice(self, tts, voice):
-        assert voice.frames.shape[1:] == tts.codec.frame_shape and voice.frames.isfinite().all()
+        assert voice.frames.shape[1] == tts.codec.frame_format.width and voice.frames.isfinite().all()
         assert 2.5 < len(voice.frames) / tts.codec.frame_rate < 3.3
         assert voice.phones == () and voice.starts == () and voice.model == tts.model_hash
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,13 +10,15 @@ from torch import Tensor, nn
 
 from latent_tts.align.aligner import Aligner, AlignerConfig
 from latent_tts.codec.autoencoder import Codec
-from latent_tts.codec.sizes import CodecConfig
+from latent_tts.codec.bottleneck import SigmaVAEConfig
+from latent_tts.codec.residual_vq import RVQConfig
 from latent_tts.frames import Utterances
 from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
 from latent_tts.model_dir import save_part
 from latent_tts.text.symbols import SymbolTable
 
 LATENT_DIM = 6
+CODEC_KINDS = {"sigma_vae": SigmaVAEConfig, "rvq": partial(RVQConfig, codebooks=3, codebook_size=32)}
 
 
 def awaken(module: nn.Module, seed: int = 0, std: float = 0.2) -> nn.Module:
@@ -29,14 +32,22 @@ def awaken(module: nn.Module, seed: int = 0, std: float = 0.2) -> nn.Module:
 
 
 def tiny_codec(
-    sample_rate: int = 16000, frame_rate: float = 12.5, seed: int = 0, decoder: str = "spectral"
+    sample_rate: int = 16000,
+    frame_rate: float = 12.5,
+    seed: int = 0,
+    decoder: str = "spectral",
+    kind: str = "sigma_vae",
 ) -> Codec:
-    """A codec with random weights and latent statistics that are not the identity."""
+    """A codec with random weights, latent statistics that are not the identity, codebooks that fit the weights."""
     torch.manual_seed(seed)
     sizes = {"encoder_dim": 16, "frame_dim": 24, "decoder_dim": 32, "encoder_blocks": 2, "decoder_blocks": 2}
-    codec = Codec(CodecConfig(sample_rate, frame_rate, LATENT_DIM, n_mels=40, expansion=2, decoder=decoder, **sizes))
+    sizes |= {"n_mels": 40, "expansion": 2, "decoder": decoder}
+    codec = Codec(CODEC_KINDS[kind](sample_rate, frame_rate, LATENT_DIM, **sizes))
     codec.bottleneck.measure(torch.randn(50, LATENT_DIM) * torch.linspace(0.2, 2, LATENT_DIM) + 0.3)
-    return awaken(codec, seed)
+    awaken(codec, seed)
+    with torch.no_grad():
+        codec.bottleneck.train()(codec.encoder(sound(4, 2 * sample_rate, seed)))
+    return codec.eval()
 
 
 def tiny_lm(seed: int = 0, **sizes: float) -> LatentLM:
@@ -58,13 +69,9 @@ def tiny_aligner(seed: int = 0) -> Aligner:
 
 def tiny_model(folder: Path, sample_rate: int = 16000, seed: int = 0) -> Path:
     """A whole model directory."""
-    parts = {
-        "codec": ("sigma_vae", tiny_codec(sample_rate, seed=seed)),
-        "lm": ("latent_lm", tiny_lm(seed)),
-        "aligner": ("ctc", tiny_aligner(seed)),
-    }
-    for part, (kind, module) in parts.items():
-        save_part(folder, part, kind, module.config, module)
+    parts = {"codec": tiny_codec(sample_rate, seed=seed), "lm": tiny_lm(seed), "aligner": tiny_aligner(seed)}
+    for part, module in parts.items():
+        save_part(folder, part, module)
     SymbolTable.english().write(folder / "phones.txt")
     return folder
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from latent_tts.codec.bottleneck import SigmaGaussian
 from latent_tts.codec.decoders import SpectralDecoder, UpsamplingDecoder
 from latent_tts.codec.sizes import CodecConfig
+from latent_tts.frames import FrameFormat
 from latent_tts.nn.conv import ConvNeXtBlock, Stack
 from latent_tts.nn.spectral import LogMel
 from latent_tts.nn.state import State, remember
@@ -53,20 +53,20 @@ class Encoder(nn.Module):
 
 
 class Codec(nn.Module):
-    """A sigma-VAE over speech. Frames are standardised latents, ready for a language model.
+    """An autoencoder over speech. Its bottleneck says what frames are: floats (a sigma-VAE) or codes (an RVQ codec).
 
-    ``encode`` (B, 1, T) -> (B, T // hop_length, D); ``decode`` (B, N, D) -> (B, 1, N * hop_length). With a ``State``
-    both continue a stream: any way of cutting the input gives the same output; samples that do not fill a frame wait
-    for the next call. The encoder looks ``lookahead`` samples past a frame's end: the whole signal is taken to end in
-    silence, and a stream's last frames come once so many samples (zeros, at its end) have followed. The decoder looks
-    no frame ahead: the algorithmic latency of speaking is one frame.
+    ``encode`` (B, 1, T) -> (B, T // hop_length, D | Q); ``decode`` (B, N, D | Q) -> (B, 1, N * hop_length). With a
+    ``State`` both continue a stream: any way of cutting the input gives the same output; samples that do not fill a
+    frame wait for the next call. The encoder looks ``lookahead`` samples past a frame's end: the whole signal is taken
+    to end in silence, and a stream's last frames come once so many samples (zeros, at its end) have followed. The
+    decoder looks no frame ahead: the algorithmic latency of speaking is one frame.
     """
 
-    def __init__(self, config: CodecConfig = CodecConfig()):
+    def __init__(self, config: CodecConfig):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
-        self.bottleneck = SigmaGaussian(config.latent_dim, config.sigma_std, config.beta)
+        self.bottleneck = config.bottleneck()
         self.decoder = DECODERS[config.decoder](config)
 
     @property
@@ -87,18 +87,19 @@ class Codec(nn.Module):
         return self.config.frame_rate
 
     @property
-    def frame_shape(self) -> tuple[int, ...]:
-        return (self.config.latent_dim,)
+    def frame_format(self) -> FrameFormat:
+        return self.bottleneck.frame_format
 
     def encode(self, wav: Tensor, state: State | None = None) -> Tensor:
-        return self.bottleneck.normalise(self.encoder(wav[:, 0], state))
+        return self.bottleneck.to_frames(self.encoder(wav[:, 0], state))
 
     def decode(self, frames: Tensor, state: State | None = None) -> Tensor:
-        if frames.shape[1] == 0:
-            return frames.new_zeros(len(frames), 1, 0)
-        return self.decoder(self.bottleneck.denormalise(frames), state)[:, None]
+        z = self.bottleneck.to_latents(frames)
+        if z.shape[1] == 0:
+            return z.new_zeros(len(z), 1, 0)
+        return self.decoder(z, state)[:, None]
 
-    def reconstruct(self, wav: Tensor) -> tuple[Tensor, Tensor]:
-        """Training's way through: (B, 1, T) -> (a reconstruction from a draw of z (B, 1, T), mu (B, N, D))."""
-        mu = self.encoder(wav[:, 0])
-        return self.decoder(self.bottleneck.sample(mu))[:, None], mu
+    def reconstruct(self, wav: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Training's way through: (B, 1, T) -> (a reconstruction (B, 1, T), the bottleneck's penalty and its log)."""
+        z, penalty, log = self.bottleneck(self.encoder(wav[:, 0]))
+        return self.decoder(z)[:, None], penalty, log

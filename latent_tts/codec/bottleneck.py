@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
+
+from latent_tts.codec.sizes import CodecConfig
+from latent_tts.frames import FrameFormat
+
+
+@dataclass(frozen=True)
+class SigmaVAEConfig(CodecConfig):
+    """Sizes of a codec whose frames are floats, standardised latents."""
+
+    sigma_std: float = 0.5
+    beta: float = 0.01
+
+    def bottleneck(self) -> SigmaGaussian:
+        return SigmaGaussian(self.latent_dim, self.sigma_std, self.beta)
 
 
 class SigmaGaussian(nn.Module):
@@ -19,9 +35,14 @@ class SigmaGaussian(nn.Module):
 
     def __init__(self, dim: int, std: float = 0.5, beta: float = 0.01):
         super().__init__()
-        self.std, self.beta = std, beta
+        self.frame_format, self.std, self.beta = FrameFormat(dim), std, beta
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(dim))
+
+    def forward(self, mu: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Training's way: (B, N, D) -> (a draw of z (B, N, D), penalty, what to log)."""
+        log = {"snr_db": self.snr_db(mu), "mu_rms": mu.detach().square().mean().sqrt()}
+        return self.sample(mu), self.penalty(mu), log
 
     def sample(self, mu: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """(B, N, D) -> (B, N, D), a draw of z."""
@@ -35,18 +56,19 @@ class SigmaGaussian(nn.Module):
 
     def snr_db(self, mu: Tensor) -> Tensor:
         """Latent signal-to-noise ratio: variance of mu around its mean over the mean noise power, in decibels."""
-        signal = mu.flatten(0, 1).float().var(dim=0).mean()
+        signal = mu.detach().flatten(0, 1).float().var(dim=0).mean()
         return 10 * torch.log10(signal / (self.std / 0.8) ** 2) if self.std > 0 else signal.new_tensor(float("inf"))
 
-    def measure(self, mu: Tensor) -> None:
+    def measure(self, mu: Tensor) -> dict[str, Tensor]:
         """Set ``mean`` and ``scale`` from latents (M, D)."""
         self.mean.copy_(mu.mean(dim=0))
         self.scale.copy_(1 / mu.std(dim=0).clamp(min=1e-3))
+        return {"snr_db": self.snr_db(mu[None])}
 
-    def normalise(self, mu: Tensor) -> Tensor:
+    def to_frames(self, mu: Tensor) -> Tensor:
         return (mu - self.mean) * self.scale
 
-    def denormalise(self, frames: Tensor) -> Tensor:
+    def to_latents(self, frames: Tensor) -> Tensor:
         return frames / self.scale + self.mean
 
     @property

@@ -1,20 +1,47 @@
-"""The sizes of a codec."""
+"""The sizes of a codec, and what stands between its encoder and its decoder."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
+
+from torch import Tensor
 
 from latent_tts.errors import UserError
+from latent_tts.frames import FrameFormat
+
+
+class Bottleneck(Protocol):
+    """A module that makes frames of what the encoder says, mu (B, N, D), and latents for the decoder of frames."""
+
+    frame_format: FrameFormat
+
+    def __call__(self, mu: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Training's way: mu -> (z (B, N, D) for the decoder, a penalty to be added to the loss, scalars to log)."""
+        ...
+
+    def to_frames(self, mu: Tensor) -> Tensor:
+        """(B, N, D) -> frames (B, N, D | Q)."""
+        ...
+
+    def to_latents(self, frames: Tensor) -> Tensor:
+        """Frames (B, N, D | Q) -> (B, N, D)."""
+        ...
+
+    def measure(self, mu: Tensor) -> dict[str, Tensor]:
+        """Set the statistics that frames need from latents (M, D) of a trained encoder; returns scalars to show."""
+        ...
 
 
 @dataclass(frozen=True)
-class CodecConfig:
-    """Sizes of a codec. ``sample_rate / frame_rate`` must be a whole multiple of ``stft_hop``."""
+class CodecConfig(ABC):
+    """Sizes that all codecs have; what extends it adds those of its bottleneck. ``sample_rate / frame_rate`` must be a
+    whole multiple of ``stft_hop``."""
 
     sample_rate: int = 16000  # Hz
     frame_rate: float = 12.5  # frames a second
-    latent_dim: int = 64  # floats a frame
+    latent_dim: int = 64  # floats between encoder and decoder
     stft_hop: int = 160  # samples; windows are four hops long
     lookahead: int = 3  # hops that the encoder sees past a frame's end: 3 is the reach of the decoder's windows
     n_mels: int = 100
@@ -26,8 +53,10 @@ class CodecConfig:
     decoder_dim: int = 384
     decoder_blocks: int = 5
     expansion: int = 3
-    sigma_std: float = 0.5
-    beta: float = 0.01
+
+    @abstractmethod
+    def bottleneck(self) -> Bottleneck:
+        """A new one, of these sizes."""
 
     @property
     def stack(self) -> int:

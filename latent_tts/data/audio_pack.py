@@ -13,17 +13,19 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from latent_tts import audio
-from latent_tts.data.kaldi import read_data_dir
+from latent_tts.data.kaldi import Entry, read_data_dir
+from latent_tts.errors import UserError
 
 
 class AudioPack:
     """Recordings of one data directory at one rate: ``pack[utt]`` is float32 (T,) in [-1, 1]."""
 
     def __init__(self, folder: Path):
-        index = json.loads((Path(folder) / "index.json").read_text())
+        self.folder = Path(folder)
+        index = json.loads((self.folder / "index.json").read_text())
         self.sample_rate: int = index["sample_rate"]
         self.spans: dict[str, tuple[int, int]] = {utt: tuple(span) for utt, span in index["spans"].items()}
-        self.samples = np.load(Path(folder) / "samples.npy", mmap_mode="r")
+        self.samples = np.load(self.folder / "samples.npy", mmap_mode="r")
 
     def __len__(self) -> int:
         return len(self.spans)
@@ -36,36 +38,64 @@ class AudioPack:
         return self.samples[start : start + length].astype(np.float32) / 32768
 
 
-def pack_audio(data_dir: Path, folder: Path, sample_rate: int) -> AudioPack:
+def pack_audio(data_dir: Path, folder: Path, sample_rate: int, max_bad: float = 0.05) -> AudioPack:
     """Decode every recording of ``data_dir`` into ``folder``, its ends trimmed and its level set as a reference's are.
 
-    A recording longer than a minute keeps its first minute. Done once: an existing pack is opened as it is.
+    A recording longer than a minute keeps its first minute. One that cannot be read, holds NaN or infinite samples or
+    is silent throughout is named on stderr, left out and counted; more than a share of ``max_bad`` of them is a
+    UserError. Done once: an existing pack is opened as it is.
     """
     folder = Path(folder)
-    if not (folder / "index.json").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        spans, pieces, position = {}, [], 0
-        entries = read_data_dir(data_dir)
-        for entry in tqdm(entries, desc=f"decode {folder.name}", unit="utt", disable=not sys.stderr.isatty()):
-            wav = audio.condition_reference(*audio.read(entry.path, sample_rate))
-            pieces.append((wav.clip(-1, 1) * 32767).astype(np.int16))
-            spans[entry.utt] = (position, len(wav))
-            position += len(wav)
-        np.save(folder / "samples.npy", np.concatenate(pieces))
-        beside = folder / "index.json.part"
-        beside.write_text(json.dumps({"sample_rate": sample_rate, "spans": spans}))
-        os.replace(beside, folder / "index.json")
+    if (folder / "index.json").exists():
+        return AudioPack(folder)
+    spans, pieces, position = {}, [], 0
+    entries = read_data_dir(data_dir)
+    for entry in tqdm(entries, desc=f"decode {folder.name}", unit="utt", disable=not sys.stderr.isatty()):
+        try:
+            samples = _decoded(entry, sample_rate)
+        except UserError as error:
+            print(f"bad {entry.utt}: {error}", file=sys.stderr)
+            continue
+        pieces.append(samples)
+        spans[entry.utt] = (position, len(samples))
+        position += len(samples)
+    bad = len(entries) - len(spans)
+    print(f"{data_dir}: {len(entries)} recordings, {bad} bad ones left out", file=sys.stderr)
+    if not spans or bad > max_bad * len(entries):
+        raise UserError(
+            f"{data_dir}: {bad} of {len(entries)} recordings are bad (more than {max_bad:.0%}); see the list above, "
+            "put them right or take them out of the corpus"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "samples.npy", np.concatenate(pieces))
+    beside = folder / "index.json.part"
+    beside.write_text(json.dumps({"sample_rate": sample_rate, "spans": spans}))
+    os.replace(beside, folder / "index.json")
     return AudioPack(folder)
+
+
+def _decoded(entry: Entry, sample_rate: int) -> np.ndarray:
+    """A recording as int16 (T,). UserError where it cannot be used."""
+    wav = audio.condition_reference(*audio.read(entry.path, sample_rate))
+    if audio.frame_levels(wav, sample_rate).max() < audio.SILENCE_DBFS:
+        raise UserError(f"{entry.path} is silent (all of it under {audio.SILENCE_DBFS:g} dBFS)")
+    return (wav.clip(-1, 1) * 32767).astype(np.int16)
 
 
 class CropBatches(Dataset):
     """Item ``step`` is the batch of training step ``step``: (B, 1, samples) random crops at random gains.
 
-    It depends on ``seed`` and ``step`` alone, so a resumed run sees what the unbroken one would have seen.
+    Half of them are played at a random ``tempo``, which moves pitch, formants and rate alike: more voices. A batch
+    depends on ``seed`` and ``step`` alone, so a resumed run sees what the unbroken one would have seen. ``skipped``
+    counts the silent places met so far, in whose stead others were taken. UserError where no place has sound.
     """
+
+    tempo = (0.85, 1.18)
+    tries, quietest = 8, 1e-3  # places drawn before the loudest are looked for; rms of a crop with sound
 
     def __init__(self, pack: AudioPack, batch_size: int, samples: int, steps: int, seed: int = 0):
         self.pack, self.batch_size, self.samples, self.steps, self.seed = pack, batch_size, samples, steps, seed
+        self.skipped = 0
         self.utts = list(pack)
         lengths = np.array([pack.spans[utt][1] for utt in self.utts], dtype=np.float64)
         self.weights = lengths / lengths.sum()
@@ -78,15 +108,28 @@ class CropBatches(Dataset):
         return np.stack([self._crop(rng) for _ in range(self.batch_size)])
 
     def _crop(self, rng: np.random.Generator) -> np.ndarray:
-        """(1, samples); a silent place is drawn again, a short recording is padded."""
-        for _ in range(8):
-            wav = self.pack[self.utts[rng.choice(len(self.utts), p=self.weights)]]
-            start = rng.integers(0, max(1, len(wav) - self.samples))
-            crop = wav[start : start + self.samples]
+        """(1, samples); a short recording is padded."""
+        length = round(self.samples * (rng.uniform(*self.tempo) if rng.random() < 0.5 else 1))
+        for crop in self._places(rng, length):
             level = np.sqrt(np.mean(crop**2))
-            if level > 1e-3:
+            if level > self.quietest:
                 break
+            self.skipped += 1
+        else:
+            raise UserError(f"{self.pack.folder} holds silence alone; remove it and pack recordings with sound")
+        crop = audio.resample(np.pad(crop, (0, length - len(crop))), length, self.samples)[: self.samples]
         crop = np.pad(crop, (0, self.samples - len(crop)))
         target = 10 ** (rng.uniform(-32, -16) / 20)
-        gain = min(target / max(level, 1e-4), 0.99 / max(np.abs(crop).max(), 1e-4))
+        gain = min(target / level, 0.99 / np.abs(crop).max())
         return (crop * gain)[None].astype(np.float32)
+
+    def _places(self, rng: np.random.Generator, length: int) -> Iterator[np.ndarray]:
+        """Random places (up to length,), and when these are used up the loudest place of every recording."""
+        for _ in range(self.tries):
+            wav = self.pack[self.utts[rng.choice(len(self.utts), p=self.weights)]]
+            start = rng.integers(0, max(1, len(wav) - length))
+            yield wav[start : start + length]
+        for utt in rng.permutation(self.utts):
+            wav = self.pack[utt]
+            start = max(0, min(int(np.abs(wav).argmax()) - length // 2, len(wav) - length))
+            yield wav[start : start + length]

@@ -11,13 +11,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from latent_tts.data.audio_pack import AudioPack
+from latent_tts.errors import UserError
 
 
 class PhoneBatches(Dataset):
     """Item ``step``: (wav (B, T), wav_lens (B,), text (B, L), text_lens (B,)), about ``batch_seconds`` in all.
 
     ``folder`` is an audio pack with ``phones.json`` ({utt: [ids]}) beside it. Neighbours in length share a batch;
-    which batch comes at a step depends on ``seed`` and ``step`` alone.
+    which batch comes at a step depends on ``seed`` and ``step`` alone. What lacks sound or phones is left out; nothing
+    left is a UserError.
     """
 
     def __init__(self, folder: Path, batch_seconds: float, steps: int, seed: int = 0):
@@ -25,6 +27,8 @@ class PhoneBatches(Dataset):
         self.phones: dict[str, list[int]] = json.loads((folder / "phones.json").read_text())
         self.steps, self.seed = steps, seed
         utts = sorted((u for u in self.phones if u in self.pack.spans), key=lambda u: self.pack.spans[u][1])
+        if not utts:
+            raise UserError(f"{folder}: no recording has phones; make phones.json from the same data directory")
         self.batches: list[list[str]] = [[]]
         for utt in utts:
             longest = self.pack.spans[utt][1] / self.pack.sample_rate

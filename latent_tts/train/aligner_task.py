@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from latent_tts.align.aligner import Aligner, AlignerConfig
 from latent_tts.data.phone_batches import PhoneBatches
 from latent_tts.text.symbols import SymbolTable
-from latent_tts.train.optim import adamw, averaged, check_finite, warmup_cosine
+from latent_tts.train.optim import adamw, averaged, descend, warmup_cosine
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,7 @@ class AlignerTask(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
         torch.manual_seed(self.training_config.seed * 1_000_003 + int(self.step))
         loss = self.aligner.loss(*batch)
-        check_finite(loss, "aligner", int(self.step))
-        self.optimizers().zero_grad()
-        self.manual_backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.aligner.parameters(), self.training_config.clip)
-        self.optimizers().step()
-        self.lr_schedulers().step()
+        descend(self, "aligner", self.aligner, loss, self.training_config.clip)
         self.average.update_parameters(self.aligner)
         self.step += 1
         self.log("aligner/loss", loss.detach(), prog_bar=True)

@@ -1,4 +1,4 @@
-"""Training of the codec: reconstruction first, then with discriminators; the encoder may stop early."""
+"""Training of the codec: reconstruction first, then with discriminators; encoder and bottleneck may stop early."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.utils.data import ConcatDataset, Dataset
 
 from latent_tts.codec.autoencoder import Codec
+from latent_tts.codec.bottleneck import SigmaVAEConfig
 from latent_tts.codec.discriminators import Discriminators
 from latent_tts.codec.losses import (
     MultiScaleSpectralLoss,
@@ -21,12 +22,13 @@ from latent_tts.codec.losses import (
 )
 from latent_tts.codec.sizes import CodecConfig
 from latent_tts.data.audio_pack import AudioPack, CropBatches
-from latent_tts.train.optim import adamw, averaged, check_finite, warmup_cosine
+from latent_tts.train.optim import adamw, averaged, descend, warmup_cosine
 
 
 @dataclass(frozen=True)
 class CodecTraining:
-    """Budget and weights. The total is ``mel * mel_weight + stft * stft_weight + beta * mean(mu^2) + adversarial``."""
+    """Budget and weights. The total is ``mel * mel_weight + stft * stft_weight + the bottleneck's penalty +
+    adversarial``."""
 
     steps: int = 20000
     batch_size: int = 12
@@ -37,7 +39,7 @@ class CodecTraining:
     adversarial_from: int = 4000  # the step from which discriminators take part
     adversarial_batch_size: int = 8  # smaller batches from there on: discriminators cost more than the codec
     adversarial_crop_seconds: float = 0.64
-    encoder_until: int = 4000  # the step at which the encoder freezes, so that latents stay valid from there on
+    encoder_until: int = 4000  # the step at which encoder and bottleneck freeze: frames stay valid from there on
     mel_weight: float = 15.0
     stft_weight: float = 50.0
     adversarial_weight: float = 1.0
@@ -51,7 +53,7 @@ class CodecTraining:
 class CodecTask(lightning.LightningModule):
     """A codec, its discriminators and its losses. Batches are (B, 1, T) crops."""
 
-    def __init__(self, codec: CodecConfig, training: CodecTraining):
+    def __init__(self, codec: CodecConfig = SigmaVAEConfig(), training: CodecTraining = CodecTraining()):
         super().__init__()
         self.automatic_optimization = False
         self.training_config = training
@@ -59,20 +61,21 @@ class CodecTask(lightning.LightningModule):
         self.discriminators = Discriminators(channels=training.discriminator_channels)
         self.spectral = MultiScaleSpectralLoss(codec.sample_rate)
         self.average = averaged(self.codec, training.ema)
+        self.crops: list[CropBatches] = []
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
         """Training and validation batches from ``folder/train`` and ``folder/valid``, both audio packs."""
         t, train = self.training_config, AudioPack(folder / "train")
         alone = min(t.adversarial_from, t.steps)
-        phases = [
+        self.crops = [
             CropBatches(train, t.batch_size, self._samples(t.crop_seconds), alone, t.seed),
             CropBatches(
                 train, t.adversarial_batch_size, self._samples(t.adversarial_crop_seconds), t.steps - alone, t.seed
             ),
         ]
         valid = CropBatches(AudioPack(folder / "valid"), 4, self._samples(2 * t.crop_seconds), 4, seed=1)
-        return ConcatDataset(phases), valid
+        return ConcatDataset(self.crops), valid
 
     def _samples(self, seconds: float) -> int:
         return round(seconds * self.codec.frame_rate) * self.codec.hop_length
@@ -90,7 +93,9 @@ class CodecTask(lightning.LightningModule):
         torch.manual_seed(self.training_config.seed * 1_000_003 + step)
         if step == self.training_config.encoder_until:
             self.freeze_encoder(batch)
-        self.codec.encoder.requires_grad_(step < self.training_config.encoder_until)
+        learns = step < self.training_config.encoder_until
+        self.codec.encoder.requires_grad_(learns)
+        self.codec.bottleneck.train(learns)
 
     @torch.no_grad()
     def freeze_encoder(self, wav: Tensor) -> None:
@@ -99,37 +104,29 @@ class CodecTask(lightning.LightningModule):
 
     def training_step(self, wav: Tensor, batch_idx: int) -> None:
         t, adversarial = self.training_config, int(self.step) >= self.training_config.adversarial_from
-        output, mu = self.codec.reconstruct(wav)
+        output, penalty, log = self.codec.reconstruct(wav)
         wav = wav[..., : output.shape[-1]]
         if adversarial:
             self._judge(output.detach()[:, 0], wav[:, 0])
         terms = self.spectral(output[:, 0], wav[:, 0])
-        total = t.mel_weight * terms["mel"] + t.stft_weight * terms["stft"] + self.codec.bottleneck.penalty(mu)
+        total = t.mel_weight * terms["mel"] + t.stft_weight * terms["stft"] + penalty
         if adversarial:
             self.discriminators.requires_grad_(False)
             fake, real = self.discriminators(output[:, 0]), self.discriminators(wav[:, 0])
             self.discriminators.requires_grad_(True)
             terms |= {"adversarial": generator_loss(fake), "feature": feature_matching_loss(real, fake)}
             total = total + t.adversarial_weight * terms["adversarial"] + t.feature_weight * terms["feature"]
-        self._step(0, self.codec, total)
+        descend(self, "codec", self.codec, total, t.clip)
         self.average.update_parameters(self.codec)
         self.step += 1
         self.log_dict({f"codec/{k}": v.detach() for k, v in terms.items()}, prog_bar=True)
-        self.log_dict({"codec/snr_db": self.codec.bottleneck.snr_db(mu), "codec/mu_rms": mu.square().mean().sqrt()})
+        self.log_dict({f"codec/{k}": v for k, v in log.items()})
+        self.log("codec/silent_places", float(sum(crops.skipped for crops in self.crops)))
 
     def _judge(self, fake: Tensor, real: Tensor) -> None:
         loss = discriminator_loss(self.discriminators(real), self.discriminators(fake))
-        self._step(1, self.discriminators, loss)
+        descend(self, "codec", self.discriminators, loss, self.training_config.clip, index=1)
         self.log("codec/discriminator", loss.detach(), prog_bar=True)
-
-    def _step(self, index: int, module: torch.nn.Module, loss: Tensor) -> None:
-        check_finite(loss, "codec", int(self.step))
-        optimizer, schedule = self.optimizers()[index], self.lr_schedulers()[index]
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        torch.nn.utils.clip_grad_norm_(module.parameters(), self.training_config.clip)
-        optimizer.step()
-        schedule.step()
 
     def validation_step(self, wav: Tensor, batch_idx: int) -> None:
         codec = self.average.module

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
 import lightning
+import safetensors.torch
+import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, Timer, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+from latent_tts.train.optim import NotFinite
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,8 @@ def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folde
     """Train ``task`` in ``folder`` (``checkpoints/last.ckpt``, ``tensorboard/``) until its batches end or time is up.
 
     ``task.step`` counts the steps done and travels in the checkpoint; ``batches[step]`` is one whole batch. Returns
-    whether the last batch was reached. Called again on the same folder it resumes.
+    whether the last batch was reached. Called again on the same folder it resumes. Raises NotFinite where a loss or a
+    gradient is not finite: its message names the file in ``folder`` that holds the batch, the checkpoint stays.
     """
     last = Path(folder) / "checkpoints" / "last.ckpt"
     trainer = lightning.Trainer(
@@ -59,6 +68,7 @@ def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folde
         log_every_n_steps=options.log_every,
         logger=TensorBoardLogger(folder, name="tensorboard", version=""),
         callbacks=_callbacks(last, len(batches), options),
+        plugins=[CheckpointInPlace()],
         enable_checkpointing=False,
         enable_progress_bar=options.progress,
         enable_model_summary=False,
@@ -94,10 +104,23 @@ class CallTimer(Timer):
         pass
 
 
+class CheckpointInPlace(TorchCheckpointIO):
+    """Writes a checkpoint to where it is wanted. Lightning's own goes through the system's temporary folder, which may
+    be small, and where a killed run would leave it behind.
+    """
+
+    def save_checkpoint(self, checkpoint: dict, path: str | Path, storage_options: object = None) -> None:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        torch.save(checkpoint, path)
+
+
 class ClockCheckpoint(lightning.Callback):
     """Writes ``path`` every so many minutes, at the end and when the run is stopped, each time beside it and renamed.
 
-    Lightning's own ModelCheckpoint does not look at the clock where a task optimises by hand.
+    So a process that is killed at any moment leaves ``path`` whole, as it was written last, and at most a ``.part``
+    beside it, which the next one overwrites. Nothing is promised for a power cut: files are not synced to the disk.
+    Where a loss or a gradient is not finite nothing is written. Lightning's own ModelCheckpoint does not look at the
+    clock where a task optimises by hand.
     """
 
     def __init__(self, path: Path, minutes: float):
@@ -122,7 +145,69 @@ class ClockCheckpoint(lightning.Callback):
             self.save(trainer)
 
 
+class BadBatch(lightning.Callback):
+    """Keeps the batch at which a loss or a gradient is not finite: ``folder/bad_batch_step<step>.safetensors``.
+
+    A batch that is a dataclass is stored by its fields' names, any other by place ("0", "1", ...); the metadata are
+    ``part`` and ``step``. The exception's message gets the file's name.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder, self.batch = Path(folder), None
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
+        self.batch = batch
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        self.batch = None
+
+    def on_exception(self, trainer, pl_module, exception: BaseException) -> None:
+        if not isinstance(exception, NotFinite):
+            return
+        path = self.folder / f"bad_batch_step{exception.step}.safetensors"
+        beside = path.with_suffix(".part")
+        about = {"part": exception.part, "step": str(exception.step)}
+        safetensors.torch.save_file(_named_tensors(self.batch), beside, about)
+        os.replace(beside, path)
+        exception.args = (f"{exception}; its batch is {path}",)
+
+
+def _named_tensors(batch: object) -> dict[str, Tensor]:
+    if is_dataclass(batch):
+        named = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    else:
+        named = {str(i): tensor for i, tensor in enumerate([batch] if isinstance(batch, Tensor) else batch)}
+    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in named.items()}
+
+
+class Pace(lightning.Callback):
+    """Logs ``run/steps_per_second`` since it last did (validation and checkpoints count) and peaks of memory so far in
+    GiB: ``run/resident_gib`` of this process and, on a GPU, ``run/cuda_gib`` of its tensors.
+    """
+
+    def on_train_start(self, trainer, pl_module) -> None:
+        self.step, self.time = int(pl_module.step), time.monotonic()
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        step = int(pl_module.step)
+        if not trainer.log_every_n_steps or step % trainer.log_every_n_steps:
+            return
+        now = time.monotonic()
+        figures = {"run/steps_per_second": (step - self.step) / (now - self.time), "run/resident_gib": peak_resident()}
+        if pl_module.device.type == "cuda":
+            figures["run/cuda_gib"] = torch.cuda.max_memory_allocated(pl_module.device) / 2**30
+        trainer.logger.log_metrics(figures, step - 1)
+        self.step, self.time = step, now
+
+
+def peak_resident() -> float:
+    """The most memory this process has held so far, in GiB. (The system counts KiB, but macOS bytes.)"""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
 def _callbacks(last: Path, steps: int, options: Fit) -> list[lightning.Callback]:
     bar = [TQDMProgressBar(refresh_rate=5)] if options.progress else []
     timer = [CallTimer(options.max_time)] if options.max_time else []
-    return [LastStep(steps), ClockCheckpoint(last, options.checkpoint_minutes), LearningRateMonitor(), *timer, *bar]
+    keep = [ClockCheckpoint(last, options.checkpoint_minutes), BadBatch(last.parent.parent)]
+    return [LastStep(steps), *keep, LearningRateMonitor(), Pace(), *timer, *bar]

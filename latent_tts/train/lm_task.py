@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from latent_tts.data.frame_pack import CloningBatches
 from latent_tts.frames import Utterances
 from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
-from latent_tts.train.optim import adamw, averaged, check_finite, warmup_cosine
+from latent_tts.train.optim import adamw, averaged, descend, warmup_cosine
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,10 @@ class LMTask(lightning.LightningModule):
         return batch.to(device)
 
     def training_step(self, batch: Utterances, batch_idx: int) -> None:
-        t, step = self.training_config, int(self.step)
-        torch.manual_seed(t.seed * 1_000_003 + step)
+        t = self.training_config
+        torch.manual_seed(t.seed * 1_000_003 + int(self.step))
         terms = self.lm.loss(batch)
-        check_finite(terms["loss"], "lm", step)
-        self.optimizers().zero_grad()
-        self.manual_backward(terms["loss"])
-        norm = torch.nn.utils.clip_grad_norm_(self.lm.parameters(), t.clip)
-        self.optimizers().step()
-        self.lr_schedulers().step()
+        norm = descend(self, "lm", self.lm, terms["loss"], t.clip)
         self.average.update_parameters(self.lm)
         self.step += 1
         self.log_dict({f"lm/{name}": value.detach() for name, value in terms.items()}, prog_bar=True)

@@ -1,9 +1,10 @@
-"""Optimiser groups, learning-rate schedule and averaged weights."""
+"""Optimiser groups, learning-rate schedule, one step of an optimiser, and averaged weights."""
 
 from __future__ import annotations
 
 import math
 
+import lightning
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
@@ -33,10 +34,43 @@ def warmup_cosine(optimizer: Optimizer, warmup: int, total: int, floor: float = 
     return LambdaLR(optimizer, factor)
 
 
-def check_finite(loss: Tensor, part: str, step: int) -> None:
-    """FloatingPointError, which ends a run without a checkpoint, where a loss is infinite or not a number."""
-    if not torch.isfinite(loss):
-        raise FloatingPointError(f"{part}: the loss is {loss.item()} at step {step}; lower lr or look at the data")
+class NotFinite(FloatingPointError):
+    """A loss or a gradient of ``part`` is infinite or not a number at ``step``: ends a run without a checkpoint."""
+
+    def __init__(self, part: str, step: int, problem: str):
+        super().__init__(f"{part}: {problem} at step {step}; lower lr or look at the data")
+        self.part, self.step = part, step
+
+
+def check_finite(value: Tensor, part: str, step: int, name: str = "the loss") -> None:
+    """Raise NotFinite where ``value`` () is infinite or not a number."""
+    if not torch.isfinite(value):
+        raise NotFinite(part, step, f"{name} is {value.item()}")
+
+
+def descend(
+    task: lightning.LightningModule, part: str, module: nn.Module, loss: Tensor, clip: float, index: int = 0
+) -> Tensor:
+    """One step of ``module`` down ``loss`` () by optimiser and schedule number ``index`` of ``task``.
+
+    Its gradient is cut to the norm ``clip``. Returns the norm () before that. Raises NotFinite, and moves no weight,
+    where the loss or the norm is not finite; ``part`` is what the message calls the module.
+    """
+    step = int(task.step)
+    check_finite(loss, part, step)
+    optimizer, schedule = _all(task.optimizers())[index], _all(task.lr_schedulers())[index]
+    optimizer.zero_grad()
+    task.manual_backward(loss)
+    norm = nn.utils.clip_grad_norm_(module.parameters(), clip)
+    check_finite(norm, part, step, "the gradient")
+    optimizer.step()
+    schedule.step()
+    return norm
+
+
+def _all(some: object) -> list:
+    """Lightning hands out a list only where there are several."""
+    return some if isinstance(some, list) else [some]
 
 
 def averaged(module: nn.Module, decay: float) -> AveragedModel:

@@ -32,7 +32,7 @@ def test_the_noise_of_frames_is_that_of_samples():
     bottleneck = SigmaGaussian(3, std=0.4)
     bottleneck.measure(torch.randn(500, 3) * torch.tensor([0.5, 1.0, 4.0]))
     z = bottleneck.sample(torch.zeros(40000, 2, 3), torch.Generator().manual_seed(0))
-    noise = bottleneck.normalise(z).flatten(0, 1).std(dim=0)
+    noise = bottleneck.to_frames(z).flatten(0, 1).std(dim=0)
     assert torch.allclose(noise, bottleneck.noise, rtol=0.03)
 
 
@@ -42,20 +42,20 @@ def test_a_generator_decides():
     assert torch.equal(a, b) and not torch.equal(a, c)
 
 
-def test_normalise_and_denormalise_are_inverse():
+def test_to_frames_and_to_latents_are_inverse():
     torch.manual_seed(0)
     bottleneck, mu = SigmaGaussian(5), torch.randn(900, 5) * torch.tensor([0.01, 0.1, 1, 10, 100]) + 3
     bottleneck.measure(mu)
-    frames = bottleneck.normalise(mu)
+    frames = bottleneck.to_frames(mu)
     assert torch.allclose(frames.mean(dim=0), torch.zeros(5), atol=1e-3)
     assert torch.allclose(frames.std(dim=0), torch.ones(5), atol=1e-3)
-    assert torch.allclose(bottleneck.denormalise(frames), mu, rtol=1e-4, atol=1e-4)
+    assert torch.allclose(bottleneck.to_latents(frames), mu, rtol=1e-4, atol=1e-4)
 
 
 def test_a_dead_dimension_is_not_blown_up():
     bottleneck = SigmaGaussian(2)
     bottleneck.measure(torch.stack([torch.randn(50), torch.full((50,), 0.7)], dim=1))
-    assert bottleneck.normalise(torch.tensor([0.0, 0.7]))[1].abs() < 1e-3 and bottleneck.scale[1] <= 1000
+    assert bottleneck.to_frames(torch.tensor([0.0, 0.7]))[1].abs() < 1e-3 and bottleneck.scale[1] <= 1000
 
 
 def test_penalty_and_signal_to_noise():

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from tiny import LATENT_DIM, sound, utterance
 from torch.utils.data import Dataset
 
 from latent_tts.align.aligner import AlignerConfig
-from latent_tts.codec.sizes import CodecConfig
+from latent_tts.codec.bottleneck import SigmaVAEConfig
 from latent_tts.frames import stack
 from latent_tts.lm.latent_lm import LatentLMConfig
 
@@ -23,12 +28,14 @@ pytest.importorskip("lightning")
 
 from latent_tts.train.aligner_task import AlignerTask, AlignerTraining  # noqa: E402
 from latent_tts.train.codec_task import CodecTask, CodecTraining  # noqa: E402
-from latent_tts.train.fit import ClockCheckpoint, Fit, fit  # noqa: E402
+from latent_tts.train.fit import ClockCheckpoint, Fit, fit, peak_resident  # noqa: E402
 from latent_tts.train.lm_task import LMTask, LMTraining  # noqa: E402
+from latent_tts.train.optim import NotFinite  # noqa: E402
 
 STEPS = 6
 EXACT = Fit(accelerator="cpu", precision="32-true", progress=False, log_every=1, validate_every=4)
-CODEC = CodecConfig(
+EVERY_STEP = Fit(accelerator="cpu", precision="32-true", progress=False, checkpoint_minutes=0)
+CODEC = SigmaVAEConfig(
     latent_dim=LATENT_DIM, encoder_dim=8, frame_dim=8, decoder_dim=8, n_mels=20, encoder_blocks=1, decoder_blocks=1
 )
 LM = LatentLMConfig(LATENT_DIM, dim=16, layers=1, heads=2, text_dim=8, head_dim=16, head_layers=1, draws=2, dropout=0.2)
@@ -160,10 +167,21 @@ def test_a_finished_run_is_left_alone(tmp_path):
     assert_equal(dict(again.state_dict()), dict(first.state_dict()))
 
 
+def assert_stopped_at_two(part: str, folder: Path, message: str) -> dict[str, torch.Tensor]:
+    """One line names the batch; the checkpoint is of the good steps before it. -> the batch."""
+    path = folder / "bad_batch_step2.safetensors"
+    assert message.endswith(f"; lower lr or look at the data; its batch is {path}") and "\n" not in message
+    assert {p.name for p in folder.iterdir()} == {path.name, "checkpoints", "tensorboard"}
+    saved = checkpoint(folder)["state_dict"]
+    assert int(saved["step"]) == 2
+    assert all(tensor.isfinite().all() for tensor in saved.values() if tensor.is_floating_point())
+    with safe_open(path, "pt") as file:
+        assert file.metadata() == {"part": part, "step": "2"}
+        return {name: file.get_tensor(name) for name in file.keys()}
+
+
 @ANY_TASK
 def test_a_loss_that_is_no_number_stops_the_run(part, tmp_path):
-    """With a line that says where; the checkpoint of the good steps before it stays."""
-
     def spoil(step: int, batch):
         if step == 2 and part == "codec":
             batch = batch * float("nan")
@@ -173,15 +191,33 @@ def test_a_loss_that_is_no_number_stops_the_run(part, tmp_path):
             batch[0].fill_(float("nan"))
         return batch
 
-    every_step = Fit(accelerator="cpu", precision="32-true", progress=False, checkpoint_minutes=0)
-    with pytest.raises(FloatingPointError, match=f"{part}: the loss is nan at step 2; .*"):
-        run(part, tmp_path, options=every_step, hook=spoil)
-    with pytest.raises(FloatingPointError):
+    with pytest.raises(NotFinite, match=f"{part}: the loss is nan at step 2; .*") as stop:
+        run(part, tmp_path, options=EVERY_STEP, hook=spoil)
+    found = assert_stopped_at_two(part, tmp_path, str(stop.value))
+    batch = spoil(2, TASKS[part][1](2))
+    wanted = vars(batch) if part == "lm" else dict(zip("0123", [batch] if part == "codec" else batch))
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0, equal_nan=True)
+    with pytest.raises(NotFinite):
         run(part, tmp_path / "no clock", hook=spoil)
     assert not (tmp_path / "no clock/checkpoints/last.ckpt").exists()
-    saved = checkpoint(tmp_path)["state_dict"]
-    assert int(saved["step"]) == 2
-    assert all(tensor.isfinite().all() for tensor in saved.values() if tensor.is_floating_point())
+
+
+@pytest.mark.parametrize("module", ["aligner", "lm", "codec", "discriminators"])
+def test_a_gradient_that_is_no_number_stops_the_run(module, tmp_path):
+    """The loss may be sound where its gradient is not; no weight of the module has moved."""
+    part = module if module in TASKS else "codec"
+    build, make = TASKS[part]
+    task = build()
+
+    def spoil(gradient: torch.Tensor) -> torch.Tensor:
+        return gradient * float("inf") if int(task.step) == 2 else gradient
+
+    next(getattr(task, module).parameters()).register_hook(spoil)
+    with pytest.raises(NotFinite, match=f"{part}: the gradient is (nan|inf) at step 2; .*") as stop:
+        fit(task, Batches(make), Batches(make, 1), tmp_path, EVERY_STEP)
+    assert_stopped_at_two(part, tmp_path, str(stop.value))
+    saved = {k: v for k, v in checkpoint(tmp_path)["state_dict"].items() if k.startswith(f"{module}.")}
+    assert_equal({f"{module}.{k}": v for k, v in getattr(task, module).state_dict().items()}, saved)
 
 
 def test_the_clock_decides_when_to_save(tmp_path):
@@ -216,6 +252,31 @@ def test_a_checkpoint_that_breaks_off_leaves_the_old_one(tmp_path):
     assert path.read_bytes() == b"old"
 
 
+def test_killed_while_it_writes_it_goes_on(tmp_path):
+    """SIGKILL at any moment: the last checkpoint can be loaded, and what follows is the unbroken run, bit for bit."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    folders = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    environment = {"PYTHONPATH": os.pathsep.join(folders), "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(
+        [sys.executable, Path(__file__).with_name("killed.py"), tmp_path],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    left = json.loads(ended.stdout)
+    steps = [record["step"] for record in left]
+    assert None not in steps and len(steps) >= 6 and all(a < b for a, b in zip(steps, steps[1:]))
+    assert sum(record["torn"] for record in left) >= 2, "no kill came while a checkpoint was written"
+    found, wanted = checkpoint(tmp_path / "killed"), checkpoint(tmp_path / "straight")
+    for state in ("state_dict", "optimizer_states", "lr_schedulers"):
+        assert_equal(found[state], wanted[state], state)
+    assert int(found["state_dict"]["step"]) == steps[-1] + 3
+    assert [p.name for p in (tmp_path / "killed/checkpoints").iterdir()] == ["last.ckpt"]
+    assert sum(p.stat().st_size for p in temporary.rglob("*")) < 2**20, "checkpoints lie in the temporary folder"
+
+
 def test_time_is_counted_anew_in_every_call(tmp_path):
     """A run whose time was up goes on when it is called again with the same limit."""
 
@@ -233,7 +294,9 @@ def test_time_is_counted_anew_in_every_call(tmp_path):
 
 
 def test_the_dashboard_shows_numbers_sounds_and_pictures(tmp_path):
-    run("codec", tmp_path)
+    begun = time.monotonic()
+    run("codec", tmp_path, options=replace(EXACT, log_every=2))
+    spent = time.monotonic() - begun
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
@@ -241,16 +304,33 @@ def test_the_dashboard_shows_numbers_sounds_and_pictures(tmp_path):
     assert {"codec/mel", "codec/adversarial", "codec/discriminator", "valid/mel"} <= set(tags["scalars"])
     assert {"original", "reconstruction"} <= set(tags["audio"])
     assert {"spectrum/original", "spectrum/reconstruction"} <= set(tags["images"])
-    assert len(board.Scalars("codec/mel")) >= STEPS - 1
+    pace, memory = board.Scalars("run/steps_per_second"), board.Scalars("run/resident_gib")
+    for scalars in (pace, memory, board.Scalars("codec/mel")):
+        assert [event.step for event in scalars] == [1, 3, 5]
+    assert sum(2 / e.value for e in pace) < spent
+    assert 0.05 < memory[0].value <= memory[-1].value <= peak_resident()
+
+
+def write_packs(folder: Path, wav: torch.Tensor) -> None:
+    """Audio packs to train on and to validate with, of two recordings that make up ``wav`` (T,)."""
+    spans = {"a": [0, 40000], "b": [40000, len(wav) - 40000]}
+    for split in ("train", "valid"):
+        (folder / split).mkdir()
+        np.save(folder / split / "samples.npy", (wav.numpy() * 32767).astype(np.int16))
+        (folder / split / "index.json").write_text(json.dumps({"sample_rate": 16000, "spans": spans}))
 
 
 class TestCodecPhases:
+    def test_silent_places_are_counted(self, tmp_path):
+        """The second recording is silence."""
+        write_packs(tmp_path, torch.cat([sound(1, 40000)[0], torch.zeros(80000)]))
+        sizes = {"batch_size": 4, "crop_seconds": 0.4, "adversarial_batch_size": 2, "adversarial_crop_seconds": 0.4}
+        task = CodecTask(CODEC, CodecTraining(STEPS, adversarial_from=4, discriminator_channels=2, **sizes))
+        fit(task, *task.datasets(tmp_path), tmp_path / "exp", EXACT)
+        assert task.trainer.logged_metrics["codec/silent_places"] >= STEPS
+
     def test_batches_are_smaller_with_discriminators(self, tmp_path):
-        for split in ("train", "valid"):
-            (tmp_path / split).mkdir()
-            np.save(tmp_path / split / "samples.npy", (sound(1, 60000)[0].numpy() * 32767).astype(np.int16))
-            about = {"sample_rate": 16000, "spans": {"a": [0, 40000], "b": [40000, 20000]}}
-            (tmp_path / split / "index.json").write_text(json.dumps(about))
+        write_packs(tmp_path, sound(1, 60000)[0])
         sizes = {"batch_size": 4, "crop_seconds": 0.8, "adversarial_batch_size": 2, "adversarial_crop_seconds": 0.4}
         for start, alone in ((4, 4), (0, 0), (99, 6)):
             train, valid = CodecTask(CODEC, CodecTraining(STEPS, adversarial_from=start, **sizes)).datasets(tmp_path)

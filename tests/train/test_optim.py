@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from latent_tts.train.optim import adamw, averaged, check_finite, warmup_cosine
+from latent_tts.train.optim import NotFinite, adamw, averaged, check_finite, warmup_cosine
 
 
 def test_matrices_decay_and_vectors_do_not():
@@ -45,5 +45,6 @@ def test_the_average_follows_slowly():
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_must_be_finite(value):
     check_finite(torch.tensor(3.0), "lm", 7)
-    with pytest.raises(FloatingPointError, match=f"lm: the loss is {value} at step 7"):
+    with pytest.raises(NotFinite, match=f"lm: the loss is {value} at step 7; ") as stop:
         check_finite(torch.tensor(value), "lm", 7)
+    assert isinstance(stop.value, FloatingPointError) and (stop.value.part, stop.value.step) == ("lm", 7)
