@@ -28,6 +28,7 @@ EXTRAS = {
         "lightning>=2.5",
         "jsonargparse[signatures]>=4.49",
         "tensorboard",
+        "vector-quantize-pytorch>=1.32,<2",  # codes; the weights of an rvq codec have its names
         "matplotlib",
         "librosa>=0.10,<1",
     ],
@@ -44,6 +45,9 @@ EXTRAS = {
         "scipy<2",  # Resemblyzer imports what SciPy 2 drops
         "onnxruntime",
     ],
+    # Codecs that benchmarks/codec.py compares ours to. Vocos asks for encodec 0.1.1, whose licence is CC BY-NC 4.0, and
+    # imports torchaudio, hence the pair that goes together.
+    "bench": ["torch==2.11.*", "torchaudio==2.11.*", "transformers>=5.23", "vocos>=0.1"],
     "demo": ["gradio>=6.20"],
     "test": ["pytest>=8", "hypothesis", "ruff", "diffusers", "num2words"],
 }

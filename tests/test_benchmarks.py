@@ -1,0 +1,146 @@
+"""What the benchmarks measure with, and that they run; how long anything takes is not tested."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import torch
+
+from latent_tts.model_dir import load_codec
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+JOBS = ["encode", "decode", "encode_stream", "decode_stream"]
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """``load(name)`` is a file of the benchmarks, imported as its command finds it."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    threads = torch.get_num_threads()
+    yield importlib.import_module
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def timing(load):
+    return load("timing")
+
+
+def test_calls_take_turns(timing):
+    said = []
+    times = timing.interleave({name: lambda name=name: said.append(name) for name in "abc"}, rounds=2)
+    assert "".join(said) == "abc" * 3, "one round to warm up, then two"
+    assert list(times) == list("abc") and all(len(t) == 2 and min(t) >= 0 for t in times.values())
+
+
+def test_a_time_is_that_of_its_call_alone(timing):
+    now = [0.0]
+    calls = {seconds: lambda seconds=seconds: now.__setitem__(0, now[0] + seconds) for seconds in (0.25, 4.0)}
+    assert timing.interleave(calls, rounds=3, clock=lambda: now[0]) == {0.25: [0.25] * 3, 4.0: [4.0] * 3}
+
+
+def test_medians_and_ratios(timing):
+    assert timing.spread([5.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 5.0}
+    assert timing.spread(iter([1.0, 2.0])) == {"median": 1.5, "min": 1.0, "max": 2.0}
+    slow_machine = timing.quotients([2.0, 40.0, 3.0], [1.0, 20.0, 1.0])
+    assert slow_machine == {"median": 2.0, "min": 2.0, "max": 3.0}, "a ratio is that of one round"
+    with pytest.raises(ValueError):
+        timing.quotients([1.0, 2.0], [1.0])
+
+
+def test_table(timing):
+    cells = [timing.cell({"median": 0.012345, "min": 0.01, "max": 1.5}), timing.cell(None)]
+    assert timing.markdown_table(["name", "speed", "none"], [["a", *cells]]) == (
+        "| name | speed | none |\n| --- | --- | --- |\n| a | 0.0123 [0.01, 1.5] | - |\n"
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_is_that_of_the_call(timing):
+    """The peak counts, also where it is gone by the end, and again at the second time."""
+    for _ in range(2):
+        growth = timing.peak_growth(lambda: len(b"x" * (96 << 20)))
+        if growth is None:
+            pytest.skip("this system's C library or kernel does not tell")
+        assert 90 < growth < 160
+    assert timing.peak_growth(lambda: None) < 32
+
+
+def test_conditions(timing):
+    about = timing.conditions(["torch", "no-such-package"], seed=3)
+    assert datetime.fromisoformat(about["date"]).tzinfo is not None
+    assert about["machine"]["cpu"] and about["machine"]["cores"] >= 1
+    assert set(about["versions"]) == {"python", "torch"} and about["settings"] == {"seed": 3}
+
+
+def test_our_codec_alone(load, model_folder, tmp_path, capsys):
+    path, codec = tmp_path / "codec.json", load_codec(model_folder)
+    frame = codec.hop_length / codec.sample_rate
+    options = ["--peers", "--seconds", "1", "--rounds", "1", "--threads", "1", "--seed", "5", "--json", str(path)]
+    assert load("codec").main(options) == 0
+    report = json.loads(path.read_text())
+    assert report["benchmark"] == "codec" and {"date", "machine", "versions"} < set(report)
+    assert report["settings"] == {"seconds": 1, "rounds": 1, "threads": 1, "seed": 5, "dtype": "float32"}
+    ((name, ours),) = report["systems"].items()
+    assert name == f"latent_tts {model_folder.name}" and ours["weights"] == "trained"
+    assert ours["parameters"] == sum(p.numel() for p in codec.parameters())
+    assert ours["decoder_latency_ms"] == 1000 * frame and 1 - frame < ours["seconds"] <= 1
+    for job in JOBS:
+        (seconds,) = ours[job]["times"]
+        share = pytest.approx(seconds / ours["seconds"])
+        assert seconds > 0 and ours[job]["real_time"] == {"median": share, "min": share, "max": share}
+        assert ours[job]["over_ours"] == {"median": 1, "min": 1, "max": 1}
+    said, _ = capsys.readouterr()
+    (row,) = (line for line in said.splitlines() if line.startswith(f"| {name} |"))
+    assert f"| {ours['decode']['real_time']['median']:.3g} [" in row and f"| {1000 * frame:g} |" in row
+
+
+@torch.inference_mode()
+def test_what_is_timed_as_a_stream_is_the_whole(load, model_folder):
+    system = load("codec_systems").OwnCodec(model_folder)
+    wav = load("codec").noise(system, seconds=1, seed=0)
+    frames = system.encode(wav)
+    assert frames.shape[1] * system.hop_length == wav.shape[2] and frames.shape[1] > 1
+    torch.testing.assert_close(system.encode_stream(wav), frames, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(system.decode_stream(frames), system.decode(frames), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["encodec", "mimi", "vocos"])
+@torch.inference_mode()
+def test_a_peer_gives_sound_of_the_same_length(load, name):
+    pytest.importorskip("vocos" if name == "vocos" else "transformers")
+    system = load("codec_systems").PEERS[name](0)
+    wav = load("codec").noise(system, seconds=0.5, seed=0)
+    frames = system.encode(wav)
+    sound = system.decode(frames)
+    assert sound.shape[-1] == wav.shape[2] and sound.std() > 0 and torch.isfinite(sound).all()
+    if name == "mimi":
+        assert torch.equal(system.encode_stream(wav), frames) and len(frames.unique()) > 8
+        assert system.decode_stream(frames).shape == sound.shape
+
+
+def test_a_peer_that_is_not_installed_is_left_out(load, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "vocos", None)
+    assert load("codec").peers(["vocos"], 0) == []
+    said = capsys.readouterr().err
+    assert "vocos is left out" in said and "bench" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--rounds", "0"], "--rounds is 0"),
+        (["--threads", "0"], "--threads is 0"),
+        (["--seconds", "0.01"], "--seconds 0.01 is shorter than a frame"),
+        (["--model", "none"], "none: no such model directory"),
+    ],
+)
+def test_a_wrong_option_is_one_line(load, capsys, options, line):
+    assert load("codec").main(["--peers", *options]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("codec: error: ") and line in said and said.count("\n") == 1
