@@ -93,12 +93,23 @@ def doctor(argv: list[str]) -> int:
     return broken
 
 
+def evaluate(argv: list[str]) -> int:
+    """``tts eval``: figures of a codec or of spoken trials."""
+    from latent_tts.evaluate import command
+
+    _quieten(False)
+    command.evaluate(argv, _Parser)
+    return 0
+
+
 def speak_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="tts",
-        usage="tts [speak] TEXT --reference RECORDING -o FILE [options]\n       tts doctor [--model DIR]",
+        usage="tts [speak] TEXT --reference RECORDING -o FILE [options]\n       tts doctor [--model DIR]\n"
+        "       tts eval codec|speech ...",
         description="Say a text in the voice of a recording.",
-        epilog="Text comes from TEXT, --text, --text-file or a pipe. `tts doctor` checks the installation. "
+        epilog="Text comes from TEXT, --text, --text-file or a pipe. `tts doctor` checks the installation, "
+        "`tts eval --help` says how a codec and speech are measured. "
         "Clone only voices whose owners agreed to it.",
     )
     add = parser.add_argument
@@ -324,7 +335,7 @@ def _about_model(args: argparse.Namespace) -> str:
     return f"{folder} loads, {tts.sample_rate} Hz, voices are tied to {model_dir.voice_hash(folder)}"
 
 
-VERBS: dict[str, Callable[[list[str]], int]] = {"speak": speak, "doctor": doctor}
+VERBS: dict[str, Callable[[list[str]], int]] = {"speak": speak, "doctor": doctor, "eval": evaluate}
 CHECKS: dict[str, Callable[[argparse.Namespace], str]] = {
     "latent_tts": _about_package,
     "command": _about_command,

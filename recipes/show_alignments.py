@@ -11,10 +11,10 @@ import os
 import sys
 from pathlib import Path
 
-from pictures import Panel, draw
 from stage import stage
 
 from latent_tts.data.audio_pack import AudioPack
+from latent_tts.evaluate.pictures import Spectrogram, draw
 
 
 @stage
@@ -27,7 +27,8 @@ def main(argv: list[str] | None = None) -> None:
     for utt in list(alignments)[: options.pictures]:
         found = alignments[utt]
         title, marks = f"{utt}, score {found['score']}", list(zip(found["onsets"], found["phones"]))
-        draw(options.pack / "alignments" / f"{utt}.png", [Panel(title, pack[utt], pack.sample_rate, marks)])
+        panel = Spectrogram(title, pack[utt], pack.sample_rate, marks)
+        draw(options.pack / "alignments" / f"{utt}.png", [panel])
     beside = options.pack / "alignments.ctm.part"
     with beside.open("w", encoding="utf-8") as table:
         for utt, found in alignments.items():

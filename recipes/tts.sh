@@ -12,13 +12,15 @@
 #                                what to train; the file's name is the experiment's: other settings want another name
 #   --fit "..."                  more options for recipes/train.py, for instance "--fit.max_time 00:01:00:00"
 #   --alignment "..."            more options for recipes/align.py
+#   --encoding "..."             more options for recipes/encode.py of the training split: recordings to leave out
 #   --tempo "1.0 0.9 1.1"        copies of the training data as pseudo-speakers
-#   --trials N                   sentences spoken in stage 7
+#   --trials N                   sentences spoken in stage 7; as many test recordings score the codec in stage 3
 #   --synthesis "..."            more options for recipes/synthesize.py
 #   --whisper DIR                CTranslate2 Whisper folder for the error rate (tools/get_whisper.sh); none: no error rate
 #   --python PROGRAM             the interpreter with the extras of setup.py; default: $PYTHON, the checkout's .venv, python3
 #
-#   0 corpus         1 data directories       2 sound and phones          3 codec    4 aligner, alignments, frames
+#   0 corpus         1 data directories       2 sound and phones          3 codec and its score
+#   4 aligner, alignments, frames
 #   5 language model 6 model directory        7 speech of the trials      8 score.json, row.md, pictures
 #
 # Exit status: 2 for something to put right, 3 where a training ran out of --fit.max_time.
@@ -26,7 +28,7 @@ set -euo pipefail
 export LC_ALL=C.UTF-8
 
 stage=0 stop_stage=8 corpus_dir='' work_dir=. data_prep=local/data_prep.py data_prep_options='' sample_rate=16000
-codec_config='' aligner_config='' lm_config='' fit='' alignment='' tempo=1.0 trials=50 synthesis='' whisper=''
+codec_config='' aligner_config='' lm_config='' fit='' alignment='' encoding='' tempo=1.0 trials=50 synthesis='' whisper=''
 python=${PYTHON:-}
 root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root recipes=$root/recipes
@@ -104,12 +106,14 @@ fi
 if wanted 3 "codec"; then
   train codec "$codec_config" "$audio" "$codec"
   pack codec "$codec" --measure "$audio/train"
+  once "score_$(basename "$codec")" "$codec/eval/score.json" "$python" "$recipes/score_codec.py" \
+    --model "$codec/model" --data "$data/test" --count "$trials" --out "$codec/eval" ${whisper:+--whisper "$whisper"}
 fi
 if wanted 4 "aligner, alignments, frames"; then
   train aligner "$aligner_config" "$audio" "$aligner"
   pack aligner "$aligner"
   for split in train valid; do
-    copies=1.0; [ $split = train ] && copies=$tempo
+    copies=1.0 left_out=''; [ $split = train ] && copies=$tempo left_out=$encoding
     # shellcheck disable=SC2086
     once "align_$split" "$audio/$split/alignments.json" \
       "$python" "$recipes/align.py" --pack "$audio/$split" --aligner "$aligner/model" $alignment
@@ -117,7 +121,7 @@ if wanted 4 "aligner, alignments, frames"; then
     # shellcheck disable=SC2086
     once "encode_$split" "$frames/$split/clips.json" \
       "$python" "$recipes/encode.py" --data_dir "$data/$split" --pack "$audio/$split" \
-      --codec "$codec/model" --out "$frames/$split" --tempo $copies
+      --codec "$codec/model" --out "$frames/$split" --tempo $copies $left_out
   done
 fi
 if wanted 5 "language model"; then
@@ -137,6 +141,6 @@ if wanted 7 "speech"; then
 fi
 if wanted 8 "score"; then
   once score "$spoken/score.json" "$python" "$recipes/score.py" --trials "$list" --wavs "$spoken/wav" \
-    --out "$spoken/score.json" --name "$(named "$lm_config")" ${whisper:+--whisper "$whisper"}
+    --out "$spoken" --name "$(named "$lm_config")" ${whisper:+--whisper "$whisper"}
 fi
 echo "tts.sh: done up to stage $stop_stage" >&2

@@ -21,7 +21,7 @@ from latent_tts import audio
 
 ROOT = Path(__file__).parent.parent
 RUN, RECIPES, CONF = ROOT / "egs/mini/run.sh", ROOT / "recipes", Path(__file__).parent / "conf"
-STAGES = sorted(path.stem for path in RECIPES.glob("*.py") if path.stem not in ("stage", "pictures"))
+STAGES = sorted(path.stem for path in RECIPES.glob("*.py") if path.stem != "stage")
 TINY = (
     *(word for part in ("codec", "aligner", "lm") for word in (f"--{part}_config", CONF / f"{part}.yaml")),
     *("--fit", "--fit.checkpoint_minutes 0.005 --fit.log_every 1 --fit.progress false"),
@@ -112,6 +112,23 @@ def test_from_nothing_to_a_score(whole):
         assert (whole.speech / "pictures" / f"{utt}.png").read_bytes().startswith(b"\x89PNG")
     assert (whole.speech / "row.md").read_text() in whole.said
     assert "Traceback" not in whole.said and "Warning" not in whole.said
+
+
+def test_the_codec_is_scored_on_test_recordings(whole):
+    folder = whole.folder / "exp/codec/eval"
+    score = json.loads((folder / "score.json").read_text())
+    assert list(score["systems"]) == ["original", "codec", "griffin_lim"] and score["recogniser"] is None
+    assert score["numbers_per_second"] == {"codec": 100.0, "griffin_lim": pytest.approx(100, rel=0.01)}
+    test = {line.split()[0] for line in (whole.folder / "data/test/wav.scp").read_text().splitlines()}
+    for name, system in score["systems"].items():
+        utts = [row["id"] for row in system["each"]]
+        assert len(utts) == system["utterances"] == 2 and set(utts) <= test
+        assert sorted(path.stem for path in (folder / "wav" / name).glob("*.wav")) == utts
+    distances = [system["mel_distance"]["value"] for system in score["systems"].values()]
+    assert distances[0] == 0 < min(distances[1:])
+    assert sorted(path.stem for path in (folder / "pictures").glob("*.png")) == utts
+    assert (folder / "row.md").read_text() in whole.said
+    assert len((folder / "row.md").read_text().splitlines()) == 2 + len(score["systems"])
 
 
 def test_every_command_has_its_log(whole):

@@ -1,4 +1,4 @@
-"""What is left of a measurement: score.json, an interval beside each figure, one Markdown row."""
+"""What is left of a measurement: score.json, an interval beside each figure, a Markdown table."""
 
 from __future__ import annotations
 
@@ -57,28 +57,24 @@ COLUMNS = {
     "wer": ("WER %", 100, 1),
     "cer": ("CER %", 100, 1),
     "share_over_half": ("WER > 50 %", 100, 0),
-    "similarity": ("similarity", 1, 3),
-    "dnsmos_ovrl": ("DNSMOS", 1, 2),
     "stoi": ("STOI", 1, 3),
     "pesq_wb": ("PESQ-wb", 1, 2),
+    "mel_distance": ("mel distance", 1, 3),
+    "similarity": ("similarity", 1, 3),
+    "dnsmos_ovrl": ("DNSMOS", 1, 2),
 }
 
 
-def markdown_header(score: Mapping) -> str:
-    """The two lines above ``markdown_row`` of the same kind of score."""
-    names = ["name", "n"] + [COLUMNS[key][0] for key in COLUMNS if key in score]
-    return f"| {' | '.join(names)} |\n|{' --- |' * len(names)}"
-
-
-def markdown_row(name: str, score: Mapping) -> str:
-    """``| name | n | value [low, high] | ...`` with the figures a score holds, in the order of COLUMNS; "-"
-    where null.
+def markdown_table(scores: Mapping[str, Mapping]) -> str:
+    """Scores of one kind by their names, as a table that ends in a line break: ``| name | n | value [low, high] | ...``
+    with the figures that they hold, in the order of COLUMNS; "-" where null.
     """
-    cells = [name, str(score["utterances"])]
-    for key, (_, scale, digits) in COLUMNS.items():
-        if key in score:
-            cells.append(_cell(score[key], scale, digits))
-    return f"| {' | '.join(cells)} |"
+    held = [key for key in COLUMNS if key in next(iter(scores.values()))]
+    rows = [["name", "n", *(COLUMNS[key][0] for key in held)], ["---"] * (len(held) + 2)]
+    for name, score in scores.items():
+        cells = (_cell(score[key], *COLUMNS[key][1:]) for key in held)
+        rows.append([name, str(score["utterances"]), *cells])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _cell(value: Mapping | None, scale: float, digits: int) -> str:

@@ -1,10 +1,11 @@
-"""Scores of a folder of synthesised speech, and of a codec's reconstructions."""
+"""Scores of a folder of synthesised speech, and of what codecs make of recordings."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from latent_tts.evaluate.report import figure
 from latent_tts.evaluate.trials import Trial
 
 DNSMOS = ("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak", "dnsmos_p808")
+RECONSTRUCTION = ("stoi", "pesq_wb", "mel_distance", "similarity", *DNSMOS)
 
 
 def score_speech(
@@ -28,8 +30,9 @@ def score_speech(
     Returns figures ``{"value", "interval"}`` under ``wer``, ``cer``, ``share_over_half`` (these null
     without a recogniser), ``similarity`` and ``dnsmos_ovrl`` (``_sig``, ``_bak``, ``_p808``), with
     ``utterances``, ``seconds``, the names of ``recogniser`` and ``extractor``, and ``each``: the same per
-    utterance. Raises UserError if a file is missing.
+    utterance. Raises UserError if a file or a package is missing.
     """
+    require_packages(whisper_dir)
     wavs = {trial.id: Path(wav_dir) / f"{trial.id}.wav" for trial in trials}
     _require(wavs)
     recogniser = wer.load_recogniser(whisper_dir, threads) if whisper_dir else None
@@ -55,64 +58,89 @@ def score_speech(
             similarity.embed(encoder, wav, sample_rate), voice(trial.reference)
         )
         each.append(row | _dnsmos_row(wav, sample_rate))
-    return _score(each, readings, ("similarity", *DNSMOS), whisper_dir)
+    over_half = figure([float(r.wer > 0.5) for r in readings]) if readings else None
+    figures = _figures(each, readings, ("similarity", *DNSMOS))
+    return {**_instruments(whisper_dir), "share_over_half": over_half, **figures}
 
 
-def score_codec(
+def score_reconstructions(
     originals: Mapping[str, Path],
-    reconstructions: Mapping[str, Path],
-    whisper_dir: str | Path | None = None,
+    systems: Mapping[str, Mapping[str, Path]],
     texts: Mapping[str, str] | None = None,
+    whisper_dir: str | Path | None = None,
     threads: int = 1,
 ) -> dict:
-    """Scores a codec: utt -> original file against utt -> reconstructed file, sample-aligned.
+    """Scores several systems against the same recordings: utt -> original file, and for each system utt -> what it
+    made of it, sample-aligned. The originals may be one of the systems: that is what no codec can pass.
 
-    Returns figures under ``stoi``, ``pesq_wb`` (null without the pesq package), ``similarity``,
-    ``dnsmos_*`` of the reconstructions, ``original_dnsmos_ovrl``, and, with a recogniser and ``texts``,
-    ``wer``, ``cer``, ``share_over_half``.
+    ``texts`` says what is said in the originals; the error rates of all systems are against it, over the utterances
+    that have one. Returns under ``systems`` a dict per system: figures ``{"value", "interval"}`` under ``wer``, ``cer``
+    (null without a recogniser or texts), ``stoi``, ``pesq_wb`` (null without the pesq package), ``mel_distance``,
+    ``similarity`` and ``dnsmos_*``, with ``utterances``, ``read`` (those with error rates), ``seconds`` and ``each``.
+    Raises UserError if a file or a package is missing.
     """
-    _require(originals)
-    _require({utt: reconstructions.get(utt, Path(f"{utt} (not given)")) for utt in originals})
-    recogniser = wer.load_recogniser(whisper_dir, threads) if whisper_dir and texts else None
+    require_packages(whisper_dir)
+    for name, made in systems.items():
+        _require({utt: made.get(utt, Path(f"{utt} of {name} (not given)")) for utt in originals})
+    recogniser = wer.load_recogniser(whisper_dir, threads) if whisper_dir else None
     encoder = similarity.load_encoder()
-    readings, each = [], []
+    each: dict[str, list[dict]] = {name: [] for name in systems}
+    readings: dict[str, list[wer.Reading]] = {name: [] for name in systems}
     for utt in tqdm(sorted(originals), desc="score", unit="utt", disable=not sys.stderr.isatty()):
-        made, sample_rate = audio.read(reconstructions[utt])
-        original, _ = audio.read(originals[utt], sample_rate)
-        row = {"id": utt, **_pair_row(encoder, original, made, sample_rate)}
-        if recogniser:
-            readings.append(_read(recogniser, reconstructions[utt], texts[utt]))
-            row |= _reading_row(readings[-1])
-        each.append(row)
-    names = ("stoi", "pesq_wb", "similarity", *DNSMOS, "original_dnsmos_ovrl")
-    return _score(each, readings, names, whisper_dir if recogniser else None)
+        original, sample_rate = audio.read(originals[utt])
+        voice = similarity.embed(encoder, original, sample_rate)
+        text = (texts or {}).get(utt, "")
+        for name, made in systems.items():
+            wav, _ = audio.read(made[utt], sample_rate)
+            row = {"id": utt, "seconds": len(wav) / sample_rate}
+            if recogniser and wer.standardise(text):
+                readings[name].append(_read(recogniser, made[utt], text))
+                row |= _reading_row(readings[name][-1])
+            row |= _pair_row(original, wav, sample_rate)
+            row["similarity"] = similarity.cosine(similarity.embed(encoder, wav, sample_rate), voice)
+            each[name].append(row | _dnsmos_row(wav, sample_rate))
+    figures = {name: _figures(each[name], readings[name], RECONSTRUCTION) for name in systems}
+    return {**_instruments(whisper_dir), "mel_distance": quality.MEL_DISTANCE, "systems": figures}
 
 
-def _pair_row(encoder, original: np.ndarray, made: np.ndarray, sample_rate: int) -> dict[str, float | None]:
+def require_packages(whisper_dir: str | Path | None = None, *others: str) -> None:
+    """UserError, in one line, for what scoring imports and is not installed, ``others`` among it."""
+    needed = ["resemblyzer", "librosa", "speechmos", "pystoi", *others]
+    needed += ["faster_whisper", "whisper_normalizer", "jiwer"] if whisper_dir else []
+    lacking = [name for name in needed if find_spec(name) is None]
+    if lacking:
+        raise UserError(
+            f"scoring needs {', '.join(lacking)}; `make test` in a checkout installs all, or: "
+            f"pip install 'latent-tts[train,eval]' && pip install --no-deps resemblyzer"
+        )
+
+
+def _pair_row(original: np.ndarray, made: np.ndarray, sample_rate: int) -> dict[str, float | None]:
+    """What compares a reconstruction with its original."""
     return {
-        "seconds": len(original) / sample_rate,
         "stoi": quality.stoi(original, made, sample_rate),
         "pesq_wb": quality.pesq_wb(original, made, sample_rate),
-        "similarity": similarity.cosine(
-            *(similarity.embed(encoder, wav, sample_rate) for wav in (original, made))
-        ),
-        **_dnsmos_row(made, sample_rate),
-        "original_dnsmos_ovrl": quality.dnsmos(original, sample_rate)["ovrl"],
+        "mel_distance": quality.mel_distance(original, made, sample_rate),
     }
 
 
-def _score(
-    each: list[dict], readings: list[wer.Reading], names: Sequence[str], whisper_dir: str | Path | None
-) -> dict:
+def _figures(each: list[dict], readings: list[wer.Reading], names: Sequence[str]) -> dict:
     """The figures over all rows, and the rows."""
     return {
         "utterances": len(each),
+        "read": len(readings),
         "seconds": sum(row["seconds"] for row in each),
-        "recogniser": Path(whisper_dir).resolve().name if whisper_dir else None,
-        "extractor": similarity.EXTRACTOR,
         **_error_figures(readings),
         **{name: _mean(each, name) for name in names},
         "each": each,
+    }
+
+
+def _instruments(whisper_dir: str | Path | None) -> dict[str, str | None]:
+    """What measured: figures of other instruments may not be compared."""
+    return {
+        "recogniser": Path(whisper_dir).resolve().name if whisper_dir else None,
+        "extractor": similarity.EXTRACTOR,
     }
 
 
@@ -139,11 +167,10 @@ def _dnsmos_row(wav: np.ndarray, sample_rate: int) -> dict[str, float]:
 
 def _error_figures(readings: Sequence[wer.Reading]) -> dict[str, dict | None]:
     if not readings:
-        return {"wer": None, "cer": None, "share_over_half": None}
+        return {"wer": None, "cer": None}
     return {
         "wer": figure([r.word_errors for r in readings], [r.words for r in readings]),
         "cer": figure([r.char_errors for r in readings], [r.chars for r in readings]),
-        "share_over_half": figure([float(r.wer > 0.5) for r in readings]),
     }
 
 

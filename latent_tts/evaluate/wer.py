@@ -43,15 +43,20 @@ class Reading:
 
 def load_recogniser(whisper_dir: str | Path, threads: int = 1) -> WhisperModel:
     """A Whisper model from a CTranslate2 folder (tools/get_whisper.sh fetches one), on the CPU in int8."""
-    if not (Path(whisper_dir) / "model.bin").is_file():
-        raise UserError(
-            f"{whisper_dir}: no recogniser there; fetch one with: bash tools/get_whisper.sh {whisper_dir}"
-        )
+    require_recogniser(whisper_dir)
     from faster_whisper import WhisperModel
 
     return WhisperModel(
         str(whisper_dir), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True
     )
+
+
+def require_recogniser(whisper_dir: str | Path) -> None:
+    """UserError where no recogniser lies in ``whisper_dir``."""
+    if not (Path(whisper_dir) / "model.bin").is_file():
+        raise UserError(
+            f"{whisper_dir}: no recogniser there; fetch one with: bash tools/get_whisper.sh {whisper_dir}"
+        )
 
 
 def transcribe(recogniser: WhisperModel, wav: np.ndarray) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from latent_tts.frames import Chunk, Sampling, Utterances
+from latent_tts.frames import Chunk, FrameFormat, Sampling, Utterances
 from latent_tts.lm.conditioning import AlignedText, ReferenceEncoder, pointers_of
 from latent_tts.lm.heads import DiffusionHead
 from latent_tts.lm.pointer import PointerWalk
@@ -61,6 +61,10 @@ class LatentLM(nn.Module):
         self.head = DiffusionHead(c.frame_dim, c.dim, c.head_dim, c.head_layers, c.draws)
         for embedding in (self.begun, self.segment, self.chosen, self.text.embedding):
             nn.init.normal_(embedding.weight, std=0.3)
+
+    @property
+    def frame_format(self) -> FrameFormat:
+        return FrameFormat(self.config.frame_dim)
 
     def loss(self, batch: Utterances) -> dict[str, Tensor]:
         """``diffusion``: mean squared error of v; ``advance``: cross entropy of the pointer's moves, in nats."""

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from latent_tts.evaluate.report import bootstrap_interval, figure, markdown_header, markdown_row, write_score
+from latent_tts.evaluate.report import bootstrap_interval, figure, markdown_table, write_score
 
 
 def test_the_interval_of_a_mean_is_the_one_of_the_textbook():
@@ -44,15 +44,17 @@ def test_a_score_is_written_whole_or_not_at_all(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["score.json"]
 
 
-def test_a_row_has_the_cells_its_header_names():
+def test_a_table_has_a_row_for_each_score():
     score = {
         "utterances": 2,
         "wer": {"value": 0.125, "interval": [0.0, 0.25]},
+        "mel_distance": {"value": 0.5, "interval": [0.4, 0.6]},
         "dnsmos_ovrl": {"value": 3.5, "interval": [3.0, 4.0]},
         "pesq_wb": None,
     }
-    row = markdown_row("nano", score)
-    assert row == "| nano | 2 | 12.5 [0.0, 25.0] | 3.50 [3.00, 4.00] | - |"
-    titles, rule = markdown_header(score).split("\n")
-    assert titles == "| name | n | WER % | DNSMOS | PESQ-wb |"
-    assert rule.count("|") == row.count("|")
+    assert markdown_table({"nano": score, "its codec": {**score, "wer": None}}).splitlines() == [
+        "| name | n | WER % | PESQ-wb | mel distance | DNSMOS |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| nano | 2 | 12.5 [0.0, 25.0] | - | 0.500 [0.400, 0.600] | 3.50 [3.00, 4.00] |",
+        "| its codec | 2 | - | - | 0.500 [0.400, 0.600] | 3.50 [3.00, 4.00] |",
+    ]

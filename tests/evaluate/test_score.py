@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from latent_tts import audio
 from latent_tts.errors import UserError
 from latent_tts.evaluate import quality, similarity
 from latent_tts.evaluate.report import write_score
-from latent_tts.evaluate.score import score_codec, score_speech
+from latent_tts.evaluate.score import require_packages, score_reconstructions, score_speech
 from latent_tts.evaluate.trials import Trial
 
 CORPUS = Path(__file__).parents[2] / "egs/mini/corpus/LibriSpeech/train-clean-100"
@@ -94,17 +96,51 @@ def test_a_folder_of_speech_gets_a_score(tmp_path, encoder, speech):
         score_speech([Trial("gone", "said", tmp_path / "a1.wav", "19")], tmp_path)
 
 
-def test_a_codec_gets_a_score(tmp_path, encoder, speech, noisy):
+def test_the_mel_distance_is_what_it_says(speech, noisy):
+    """A factor is its logarithm in every band where the floor is not reached; equals have none; the rate is minded."""
+    loud = np.random.default_rng(0).normal(0, 0.1, 2 * RATE).astype(np.float32)
+    assert quality.mel_distance(loud, loud[:-100], RATE) == 0
+    assert quality.mel_distance(loud, loud / 2, RATE) == pytest.approx(math.log(2), abs=1e-3)
+    wav = speech["b"]
+    near, far = (quality.mel_distance(wav, wav + level * (noisy - wav), RATE) for level in (0.1, 1.0))
+    assert 0 < near < far
+    at_24k = [audio.resample(sound, RATE, 24000) for sound in (wav, noisy)]
+    assert quality.mel_distance(*at_24k, 24000) == pytest.approx(far, rel=0.05)
+
+
+def test_systems_are_scored_against_the_same_originals(tmp_path, encoder, speech, noisy):
     for package in ("speechmos", "pystoi"):
         pytest.importorskip(package)
     for name, wav in (("original", speech["b"]), ("made", noisy)):
         audio.write(tmp_path / f"{name}.wav", wav, RATE)
-    score = score_codec({"u": tmp_path / "original.wav"}, {"u": tmp_path / "made.wav"})
-    assert 0.5 < score["stoi"]["value"] < 0.95
-    assert 2.5 < score["original_dnsmos_ovrl"]["value"] < 5
-    assert 1 < score["dnsmos_ovrl"]["value"] < score["original_dnsmos_ovrl"]["value"] - 0.5
-    with pytest.raises(UserError, match="not given"):
-        score_codec({"u": tmp_path / "original.wav"}, {})
+    originals = {"u": tmp_path / "original.wav"}
+    score = score_reconstructions(originals, {"original": originals, "made": {"u": tmp_path / "made.wav"}})
+    original, made = score["systems"]["original"], score["systems"]["made"]
+    assert original["stoi"]["value"] == pytest.approx(1, abs=1e-3) and 0.5 < made["stoi"]["value"] < 0.95
+    assert original["mel_distance"]["value"] == 0 and made["mel_distance"]["value"] > 0.5
+    assert made["similarity"]["value"] < original["similarity"]["value"] == pytest.approx(1, abs=1e-5)
+    assert 2.5 < original["dnsmos_ovrl"]["value"] < 5
+    assert 1 < made["dnsmos_ovrl"]["value"] < original["dnsmos_ovrl"]["value"] - 0.5
+    assert made["wer"] is None and made["utterances"] == 1 and made["read"] == 0
+    assert score["mel_distance"] == quality.MEL_DISTANCE
+    with pytest.raises(UserError, match="u of made .not given"):
+        score_reconstructions(originals, {"made": {}})
+
+
+def test_without_pesq_the_rest_is_scored(tmp_path, speech, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pesq", None)
+    assert quality.pesq_wb(speech["b"], speech["b"], RATE) is None
+    require_packages()
+
+
+def test_a_missing_package_is_one_line(tmp_path, speech, monkeypatch):
+    for name in ("pystoi", "jiwer"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UserError, match="needs pystoi; .*install"):
+        score_reconstructions({}, {})
+    with pytest.raises(UserError, match="needs pystoi, jiwer; ") as refused:
+        score_speech([], tmp_path, whisper_dir="whisper")
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.skipif(
@@ -115,3 +151,8 @@ def test_the_recogniser_hears_what_is_said(tmp_path, encoder, speech):
     audio.write(tmp_path / "b.wav", clip("3699-175950-0000", 9.0), RATE)
     score = score_speech([Trial("b", said, tmp_path / "b.wav", "3699")], tmp_path, os.environ["WHISPER_DIR"])
     assert score["wer"]["value"] <= 0.2 and score["share_over_half"]["value"] == 0
+    originals = {"b": tmp_path / "b.wav", "untold": tmp_path / "b.wav"}
+    texts = {"b": said, "untold": ""}
+    score = score_reconstructions(originals, {"original": originals}, texts, os.environ["WHISPER_DIR"])
+    original = score["systems"]["original"]
+    assert original["wer"]["value"] <= 0.2 and (original["utterances"], original["read"]) == (2, 1)

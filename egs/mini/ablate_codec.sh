@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Codecs on equal budgets, one choice changed at a time, and a table of what they score: the rows of RESULTS.md.
+#
+#   --audio DIR       audio packs train/ and valid/ (dump/audio of a recipe that has run its stages 1 and 2)
+#   --trials TSV      whose references are scored (data/trials_test.tsv of the same recipe)
+#   --work_dir DIR    where the runs go
+#   --variants "..."  which of conf/ablation/; default: all
+#   --whisper DIR     recogniser of the error rates (tools/get_whisper.sh)
+#   --python PROGRAM  the interpreter with the extras of setup.py
+#
+# A run that is done is skipped; table.md comes last.
+set -euo pipefail
+export LC_ALL=C.UTF-8
+here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
+audio='' trials='' work_dir=$here/exp/ablation variants='' whisper='' python=$here/../../.venv/bin/python
+readonly here recipes=$here/../../recipes
+. "$recipes/parse_options.sh"
+fail() { echo "ablate_codec.sh: error: $*" >&2; exit 2; }
+[ -d "$audio/train" ] || fail "--audio: no audio packs at '$audio'; stage 2 of a recipe leaves dump/audio"
+[ -f "$trials" ] || fail "--trials: no file '$trials'"
+[ -x "$python" ] || fail "--python $python does not run; 'make test' installs all into .venv"
+if [ -z "$variants" ]; then
+  variants=$(cd "$here/conf/ablation" && printf '%s\n' *.yaml | sed 's/\.yaml$//')
+fi
+mkdir -p "$work_dir"
+for name in $variants; do
+  config=$here/conf/ablation/$name.yaml exp=$work_dir/$name
+  [ -f "$config" ] || fail "--variants: no $config"
+  layers=(--config "$here/conf/ablation/base.yaml")
+  [ "$name" = base ] || layers+=(--config "$config")
+  [ -e "$exp/train.done" ] ||
+    "$python" "$recipes/train.py" codec "${layers[@]}" --data "$audio" --exp "$exp" --fit.progress false
+  [ -e "$exp/model/phones.txt" ] ||
+    "$python" "$recipes/pack_model.py" codec --exp "$exp" --out "$exp/model" --measure "$audio/train"
+  [ -e "$exp/eval/score.json" ] ||
+    "$python" "$recipes/score_codec.py" --model "$exp/model" --trials "$trials" --out "$exp/eval" \
+      ${whisper:+--whisper "$whisper"}
+done

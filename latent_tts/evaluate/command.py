@@ -1,0 +1,119 @@
+"""``tts eval``: figures of a codec or of spoken trials, a folder of score.json, row.md and pictures for each."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from latent_tts.errors import UserError
+
+
+def evaluate(argv: list[str], parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> None:
+    """Run ``codec ...`` or ``speech ...``: leaves score.json, written last, and prints the table that is row.md.
+
+    Raises UserError for what is missing or cannot be used, packages among it, before anything long is begun.
+    """
+    options = parser(parser_class).parse_args(argv)
+    options.run(options)
+
+
+def parser(parser_class: type[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    top = parser_class(prog="tts eval", description="Measure a codec or spoken trials.")
+    verbs = top.add_subparsers(required=True, metavar="codec|speech")
+    about = "Score what a codec makes of recordings, beside the recordings and mel + Griffin-Lim at its rate."
+    codec = verbs.add_parser("codec", help="what a codec makes of recordings", description=about)
+    codec.set_defaults(run=_codec)
+    add = codec.add_argument
+    add("--model", type=Path, metavar="DIR", help="a model directory; default: the one that is shipped")
+    what = codec.add_mutually_exclusive_group(required=True)
+    what.add_argument("--trials", type=Path, metavar="TSV", help="a trial list, whose references are taken")
+    what.add_argument("--data", type=Path, metavar="DIR", help="or a data directory")
+    add("--count", type=_natural, default=30, metavar="N", help="how many of the data directory; default: 30")
+    about = "Score spoken trials: what a recogniser hears, similarity to the reference, DNSMOS."
+    speech = verbs.add_parser("speech", help="the trials of a list, spoken", description=about)
+    speech.set_defaults(run=_speech)
+    add = speech.add_argument
+    add("--trials", type=Path, required=True, metavar="TSV", help="the trial list")
+    add("--wavs", type=Path, required=True, metavar="DIR", help="folder with <trial id>.wav")
+    add("--name", metavar="NAME", help="of the row; default: of the folder")
+    for each in (codec, speech):
+        add = each.add_argument
+        add("--whisper", type=Path, metavar="DIR", help="CTranslate2 Whisper (tools/get_whisper.sh); none: no WER")
+        add("--out", type=Path, required=True, metavar="DIR", help="folder for score.json, row.md, pictures")
+        add("--pictures", type=_natural, default=3, metavar="N", help="how many are drawn; default: 3")
+    return top
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _codec(options: argparse.Namespace) -> None:
+    from latent_tts.data.kaldi import read_data_dir
+    from latent_tts.evaluate.reconstruction import SYSTEMS, choose_recordings, references_of, score_codec
+    from latent_tts.evaluate.trials import read_trials
+    from latent_tts.model_dir import SHIPPED, load_codec
+
+    _require(options)
+    if options.trials:
+        recordings = references_of(read_trials(options.trials))
+    else:
+        recordings = choose_recordings(read_data_dir(options.data), options.count)
+    codec, folder = load_codec(options.model or SHIPPED), _folder(options.out)
+    score = score_codec(codec, recordings, folder, options.whisper, options.pictures, _threads())
+    _leave(folder, score, {SYSTEMS[name]: figures for name, figures in score["systems"].items()})
+
+
+def _speech(options: argparse.Namespace) -> None:
+    from latent_tts import audio
+    from latent_tts.evaluate.pictures import Spectrogram, draw
+    from latent_tts.evaluate.score import score_speech
+    from latent_tts.evaluate.trials import read_trials
+
+    _require(options)
+    trials, folder = read_trials(options.trials), _folder(options.out)
+    score = score_speech(trials, options.wavs, options.whisper, _threads())
+    for trial in trials[: options.pictures]:
+        heard = Spectrogram(f"reference: {trial.speaker}", *audio.read(trial.reference))
+        spoken = Spectrogram(f"speech: {trial.text}", *audio.read(options.wavs / f"{trial.id}.wav"))
+        draw(folder / "pictures" / f"{trial.id}.png", [heard, spoken])
+    _leave(folder, score, {options.name or options.wavs.name: score})
+
+
+def _require(options: argparse.Namespace) -> None:
+    """Learn now whether packages or the recogniser are wanting."""
+    from latent_tts.evaluate.score import require_packages
+    from latent_tts.evaluate.wer import require_recogniser
+
+    require_packages(options.whisper, *(["matplotlib"] if options.pictures else []))
+    if options.whisper:
+        require_recogniser(options.whisper)
+
+
+def _folder(path: Path) -> Path:
+    """The folder, made if it is not there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path} cannot be made a folder ({error.strerror}); give another --out") from error
+    return path
+
+
+def _threads() -> int:
+    """As many for the recogniser as torch takes."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _leave(folder: Path, score: dict, rows: dict[str, dict]) -> None:
+    """Print the table, and leave it and the score."""
+    from latent_tts.evaluate.report import markdown_table, write_score
+
+    table = markdown_table(rows)
+    (folder / "row.md").write_text(table, encoding="utf-8")
+    write_score(folder / "score.json", score)
+    sys.stdout.write(table)
