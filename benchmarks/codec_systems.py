@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from latent_tts.model_dir import load_codec
+from latent_tts.nn.packed import packed
 from latent_tts.nn.state import State
 
 CODEBOOKS = 8  # of EnCodec and of Mimi
@@ -39,31 +40,31 @@ class System(Protocol):
 
 
 class OwnCodec:
-    """The codec of a model directory."""
+    """The codec of a model directory, as TTS runs it on a CPU: with packed linear layers."""
 
     weights = "trained"
     note = "streams by a passed state, frame by frame, and gives what the whole gives"
 
     def __init__(self, folder: Path):
-        self.module = load_codec(folder)
+        self.module, self.codec = load_codec(folder), packed(load_codec(folder))
         self.name = f"latent_tts {Path(folder).resolve().name}"
         self.sample_rate, self.hop_length = self.module.sample_rate, self.module.hop_length
 
     def encode(self, wav: Tensor) -> Tensor:
-        return self.module.encode(wav)
+        return self.codec.encode(wav)
 
     def decode(self, frames: Tensor) -> Tensor:
-        return self.module.decode(frames)
+        return self.codec.decode(frames)
 
     def encode_stream(self, wav: Tensor) -> Tensor:
         """As ``encode``; the silence that the last frame looks into is given at the end."""
-        state, silence = State(), wav.new_zeros(1, 1, self.module.lookahead)
-        chunks = [*wav.split(self.hop_length, dim=2), *([silence] if self.module.lookahead else [])]
-        return torch.cat([self.module.encode(chunk, state) for chunk in chunks], dim=1)
+        state, silence = State(), wav.new_zeros(1, 1, self.codec.lookahead)
+        chunks = [*wav.split(self.hop_length, dim=2), *([silence] if self.codec.lookahead else [])]
+        return torch.cat([self.codec.encode(chunk, state) for chunk in chunks], dim=1)
 
     def decode_stream(self, frames: Tensor) -> Tensor:
         state = State()
-        return torch.cat([self.module.decode(frame, state) for frame in frames.split(1, dim=1)], dim=2)
+        return torch.cat([self.codec.decode(frame, state) for frame in frames.split(1, dim=1)], dim=2)
 
 
 class EnCodec:

@@ -21,6 +21,7 @@ from latent_tts.model_dir import (
     load_symbols,
     voice_hash,
 )
+from latent_tts.nn.packed import packed
 from latent_tts.nn.state import State
 from latent_tts.text.normalize import normalize, split_sentences
 from latent_tts.text.phonemes import Phonemizer
@@ -44,6 +45,8 @@ class TTS:
         self.folder, self.device = Path(folder), torch.device(device)
         self.codec = load_codec(folder).to(self.device)
         self.lm = load_lm(folder).to(self.device)
+        if self.device.type == "cpu":
+            packed(self.codec), packed(self.lm)
         self.symbols = load_symbols(folder)
         self.phonemizer = Phonemizer(self.symbols, lexicon)
         self.model_hash = voice_hash(folder)

@@ -8,7 +8,7 @@
 #   --whisper DIR     recogniser of the error rates (tools/get_whisper.sh)
 #   --python PROGRAM  the interpreter with the extras of setup.py
 #
-# A run that is done is skipped; table.md comes last.
+# A run that is done is skipped; table.md comes last. pack.log of a run has its latent signal-to-noise ratio.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
@@ -23,6 +23,7 @@ if [ -z "$variants" ]; then
   variants=$(cd "$here/conf/ablation" && printf '%s\n' *.yaml | sed 's/\.yaml$//')
 fi
 mkdir -p "$work_dir"
+scores=()
 for name in $variants; do
   config=$here/conf/ablation/$name.yaml exp=$work_dir/$name
   [ -f "$config" ] || fail "--variants: no $config"
@@ -31,8 +32,12 @@ for name in $variants; do
   [ -e "$exp/train.done" ] ||
     "$python" "$recipes/train.py" codec "${layers[@]}" --data "$audio" --exp "$exp" --fit.progress false
   [ -e "$exp/model/phones.txt" ] ||
-    "$python" "$recipes/pack_model.py" codec --exp "$exp" --out "$exp/model" --measure "$audio/train"
+    "$python" "$recipes/pack_model.py" codec --exp "$exp" --out "$exp/model" --measure "$audio/train" 2>&1 |
+      tee "$exp/pack.log"
   [ -e "$exp/eval/score.json" ] ||
     "$python" "$recipes/score_codec.py" --model "$exp/model" --trials "$trials" --out "$exp/eval" \
-      ${whisper:+--whisper "$whisper"}
+      --systems codec --pictures 0 ${whisper:+--whisper "$whisper"}
+  scores+=("$name=$exp/eval/score.json")
 done
+"$python" "$recipes/gather.py" "${scores[@]}" | tee "$work_dir/table.part"
+mv "$work_dir/table.part" "$work_dir/table.md"

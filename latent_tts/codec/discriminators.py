@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -60,7 +62,7 @@ class SpectrumDiscriminator(nn.Module):
 class Discriminators(nn.ModuleList):
     """All of them: (B, T) -> one list of features for each."""
 
-    def __init__(self, periods=(2, 3, 5, 7, 11), windows=(512, 1024, 2048), channels: int = 16):
+    def __init__(self, periods: Sequence[int], windows: Sequence[int], channels: int):
         super().__init__(
             [PeriodDiscriminator(p, channels) for p in periods] + [SpectrumDiscriminator(w, channels) for w in windows]
         )

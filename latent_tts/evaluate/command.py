@@ -8,6 +8,8 @@ from pathlib import Path
 
 from latent_tts.errors import UserError
 
+SYSTEMS = ("original", "codec", "griffin_lim")
+
 
 def evaluate(argv: list[str], parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> None:
     """Run ``codec ...`` or ``speech ...``: leaves score.json, written last, and prints the table that is row.md.
@@ -30,6 +32,7 @@ def parser(parser_class: type[argparse.ArgumentParser]) -> argparse.ArgumentPars
     what.add_argument("--trials", type=Path, metavar="TSV", help="a trial list, whose references are taken")
     what.add_argument("--data", type=Path, metavar="DIR", help="or a data directory")
     add("--count", type=_natural, default=30, metavar="N", help="how many of the data directory; default: 30")
+    add("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS, metavar="NAME", help=f"of {', '.join(SYSTEMS)}")
     about = "Score spoken trials: what a recogniser hears, similarity to the reference, DNSMOS."
     speech = verbs.add_parser("speech", help="the trials of a list, spoken", description=about)
     speech.set_defaults(run=_speech)
@@ -53,7 +56,7 @@ def _natural(text: str) -> int:
 
 def _codec(options: argparse.Namespace) -> None:
     from latent_tts.data.kaldi import read_data_dir
-    from latent_tts.evaluate.reconstruction import SYSTEMS, choose_recordings, references_of, score_codec
+    from latent_tts.evaluate.reconstruction import TITLES, choose_recordings, references_of, score_codec
     from latent_tts.evaluate.trials import read_trials
     from latent_tts.model_dir import SHIPPED, load_codec
 
@@ -63,8 +66,10 @@ def _codec(options: argparse.Namespace) -> None:
     else:
         recordings = choose_recordings(read_data_dir(options.data), options.count)
     codec, folder = load_codec(options.model or SHIPPED), _folder(options.out)
-    score = score_codec(codec, recordings, folder, options.whisper, options.pictures, _threads())
-    _leave(folder, score, {SYSTEMS[name]: figures for name, figures in score["systems"].items()})
+    score = score_codec(
+        codec, recordings, folder, options.whisper, options.pictures, _threads(), tuple(options.systems)
+    )
+    _leave(folder, score, {TITLES[name]: figures for name, figures in score["systems"].items()})
 
 
 def _speech(options: argparse.Namespace) -> None:

@@ -23,7 +23,7 @@ from latent_tts.evaluate.pictures import Spectrogram, Trajectory, draw
 from latent_tts.evaluate.score import score_reconstructions
 from latent_tts.evaluate.trials import Trial
 
-SYSTEMS = {"original": "original", "codec": "codec", "griffin_lim": "mel + Griffin-Lim"}  # and how tables call them
+TITLES = {"original": "original", "codec": "codec", "griffin_lim": "mel + Griffin-Lim"}  # of systems in tables
 
 log = logging.getLogger(__name__)
 
@@ -80,14 +80,15 @@ def score_codec(
     whisper_dir: Path | None = None,
     pictures: int = 3,
     threads: int = 1,
+    systems: Sequence[str] = tuple(TITLES),
 ) -> dict:
-    """``score_reconstructions`` of the recordings, conditioned as references are, of the codec and of the anchor.
+    """``score_reconstructions`` of ``systems``: the recordings, conditioned as references are, codec and anchor.
 
     Adds ``numbers_per_second``, what codec and anchor spend. Leaves ``wav/SYSTEM/UTT.wav`` in ``folder`` and, of the
     first ``pictures`` recordings, ``pictures/UTT.png``.
     """
-    wavs = {name: {r.utt: folder / "wav" / name / f"{r.utt}.wav" for r in recordings} for name in SYSTEMS}
-    for name in SYSTEMS:
+    wavs = {name: {r.utt: folder / "wav" / name / f"{r.utt}.wav" for r in recordings} for name in TITLES}
+    for name in TITLES:
         (folder / "wav" / name).mkdir(parents=True, exist_ok=True)
     numbers = numbers_of(codec)
     anchor = MelGriffinLim.at_rate(codec.sample_rate, numbers)
@@ -95,15 +96,18 @@ def score_codec(
     for number, recording in enumerate(bar):
         original = audio.condition_reference(*audio.read_reference(recording.path, codec.sample_rate))
         frames, decoded = round_trip(codec, original)
-        for name, wav in zip(SYSTEMS, (original, decoded, anchor(original))):
-            audio.write(wavs[name][recording.utt], wav, codec.sample_rate)
+        audio.write(wavs["original"][recording.utt], original, codec.sample_rate)
+        audio.write(wavs["codec"][recording.utt], decoded, codec.sample_rate)
+        if "griffin_lim" in systems:
+            audio.write(wavs["griffin_lim"][recording.utt], anchor(original), codec.sample_rate)
         if number < pictures:
             shown = [(f"original: {recording.utt}", original), ("reconstruction", decoded)]
             panels = [Spectrogram(title, wav, codec.sample_rate) for title, wav in shown]
             panels.append(Trajectory(f"its frames, {codec.frame_rate:g} a second", frames, codec.frame_rate))
             draw(folder / "pictures" / f"{recording.utt}.png", panels)
     texts = {recording.utt: recording.text for recording in recordings}
-    score = score_reconstructions(wavs["original"], wavs, texts, whisper_dir, threads)
+    made = {name: wavs[name] for name in systems}
+    score = score_reconstructions(wavs["original"], made, texts, whisper_dir, threads)
     return {"numbers_per_second": {"codec": numbers, "griffin_lim": anchor.numbers}, **score}
 
 

@@ -45,6 +45,8 @@ class CodecTraining:
     adversarial_weight: float = 1.0
     feature_weight: float = 2.0
     discriminator_channels: int = 16
+    discriminator_periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples
+    discriminator_windows: tuple[int, ...] = (512, 1024, 2048)  # samples
     ema: float = 0.999
     clip: float = 5.0
     seed: int = 0
@@ -58,7 +60,8 @@ class CodecTask(lightning.LightningModule):
         self.automatic_optimization = False
         self.training_config = training
         self.codec = Codec(codec)
-        self.discriminators = Discriminators(channels=training.discriminator_channels)
+        t = training
+        self.discriminators = Discriminators(t.discriminator_periods, t.discriminator_windows, t.discriminator_channels)
         self.spectral = MultiScaleSpectralLoss(codec.sample_rate)
         self.average = averaged(self.codec, training.ema)
         self.crops: list[CropBatches] = []

@@ -18,7 +18,7 @@ from latent_tts.codec.losses import (
 @pytest.fixture(scope="module")
 def discriminators() -> Discriminators:
     torch.manual_seed(0)
-    return Discriminators(channels=4)
+    return Discriminators((2, 3, 5, 7, 11), (512, 1024, 2048), channels=4)
 
 
 @pytest.mark.parametrize("rate", [16000, 24000])
