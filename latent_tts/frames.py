@@ -62,7 +62,7 @@ class Sampling:
 
     seed: int = 0
     steps: int = 10
-    guidance: float = 2.0
+    guidance: float = 1.5
     temperature: float = 0.6
     duration_temperature: float = 0.7
     speed: float = 1.0
