@@ -100,6 +100,13 @@ class TestTheCommand:
         for name in systems:
             assert sorted(path.name for path in (tmp_path / "out/wav" / name).iterdir()) == ["19.wav", "3699.wav"]
 
+    def test_the_codec_alone(self, tmp_path, trials, capsys):
+        options = ["--trials", trials, "--out", tmp_path / "out", "--pictures", 0, "--systems", "codec"]
+        assert cli.main(["eval", "codec", *map(str, options)]) == 0
+        assert [line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines()[2:]] == ["codec"]
+        assert list(json.loads((tmp_path / "out/score.json").read_text())["systems"]) == ["codec"]
+        assert not list((tmp_path / "out/wav/griffin_lim").iterdir())
+
     def test_speech(self, tmp_path, trials, capsys):
         (tmp_path / "spoken").mkdir()
         for name in ("0-19", "1-3699", "2-19"):
