@@ -46,7 +46,8 @@ class TTS:
         self.codec = load_codec(folder).to(self.device)
         self.lm = load_lm(folder).to(self.device)
         if self.device.type == "cpu":
-            packed(self.codec), packed(self.lm)
+            packed(self.codec)
+            packed(self.lm)
         self.symbols = load_symbols(folder)
         self.phonemizer = Phonemizer(self.symbols, lexicon)
         self.model_hash = voice_hash(folder)

@@ -1,4 +1,4 @@
-"""The codec: sound to a few float frames a second and back, streaming by passed state."""
+"""The codec: sound to a few frames a second and back, streaming by passed state."""
 
 from __future__ import annotations
 

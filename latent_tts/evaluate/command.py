@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 from latent_tts.errors import UserError
-
-SYSTEMS = ("original", "codec", "griffin_lim")
+from latent_tts.evaluate.report import SYSTEMS, markdown_table, write_score
 
 
 def evaluate(argv: list[str], parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> None:
@@ -32,7 +31,7 @@ def parser(parser_class: type[argparse.ArgumentParser]) -> argparse.ArgumentPars
     what.add_argument("--trials", type=Path, metavar="TSV", help="a trial list, whose references are taken")
     what.add_argument("--data", type=Path, metavar="DIR", help="or a data directory")
     add("--count", type=_natural, default=30, metavar="N", help="how many of the data directory; default: 30")
-    add("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS, metavar="NAME", help=f"of {', '.join(SYSTEMS)}")
+    add("--systems", nargs="+", choices=SYSTEMS, default=tuple(SYSTEMS), metavar="NAME", help=f"of {', '.join(SYSTEMS)}")
     about = "Score spoken trials: what a recogniser hears, similarity to the reference, DNSMOS."
     speech = verbs.add_parser("speech", help="the trials of a list, spoken", description=about)
     speech.set_defaults(run=_speech)
@@ -56,7 +55,7 @@ def _natural(text: str) -> int:
 
 def _codec(options: argparse.Namespace) -> None:
     from latent_tts.data.kaldi import read_data_dir
-    from latent_tts.evaluate.reconstruction import TITLES, choose_recordings, references_of, score_codec
+    from latent_tts.evaluate.reconstruction import choose_recordings, references_of, score_codec
     from latent_tts.evaluate.trials import read_trials
     from latent_tts.model_dir import SHIPPED, load_codec
 
@@ -69,7 +68,7 @@ def _codec(options: argparse.Namespace) -> None:
     score = score_codec(
         codec, recordings, folder, options.whisper, options.pictures, _threads(), tuple(options.systems)
     )
-    _leave(folder, score, {TITLES[name]: figures for name, figures in score["systems"].items()})
+    _leave(folder, score, {SYSTEMS[name]: figures for name, figures in score["systems"].items()})
 
 
 def _speech(options: argparse.Namespace) -> None:
@@ -116,8 +115,6 @@ def _threads() -> int:
 
 def _leave(folder: Path, score: dict, rows: dict[str, dict]) -> None:
     """Print the table, and leave it and the score."""
-    from latent_tts.evaluate.report import markdown_table, write_score
-
     table = markdown_table(rows)
     (folder / "row.md").write_text(table, encoding="utf-8")
     write_score(folder / "score.json", score)

@@ -20,10 +20,9 @@ from latent_tts.data.kaldi import Entry
 from latent_tts.errors import UserError
 from latent_tts.evaluate.griffin_lim import MelGriffinLim
 from latent_tts.evaluate.pictures import Spectrogram, Trajectory, draw
+from latent_tts.evaluate.report import SYSTEMS
 from latent_tts.evaluate.score import score_reconstructions
 from latent_tts.evaluate.trials import Trial
-
-TITLES = {"original": "original", "codec": "codec", "griffin_lim": "mel + Griffin-Lim"}  # of systems in tables
 
 log = logging.getLogger(__name__)
 
@@ -80,15 +79,15 @@ def score_codec(
     whisper_dir: Path | None = None,
     pictures: int = 3,
     threads: int = 1,
-    systems: Sequence[str] = tuple(TITLES),
+    systems: Sequence[str] = tuple(SYSTEMS),
 ) -> dict:
     """``score_reconstructions`` of ``systems``: the recordings, conditioned as references are, codec and anchor.
 
     Adds ``numbers_per_second``, what codec and anchor spend. Leaves ``wav/SYSTEM/UTT.wav`` in ``folder`` and, of the
     first ``pictures`` recordings, ``pictures/UTT.png``.
     """
-    wavs = {name: {r.utt: folder / "wav" / name / f"{r.utt}.wav" for r in recordings} for name in TITLES}
-    for name in TITLES:
+    wavs = {name: {r.utt: folder / "wav" / name / f"{r.utt}.wav" for r in recordings} for name in SYSTEMS}
+    for name in SYSTEMS:
         (folder / "wav" / name).mkdir(parents=True, exist_ok=True)
     numbers = numbers_of(codec)
     anchor = MelGriffinLim.at_rate(codec.sample_rate, numbers)

@@ -53,6 +53,7 @@ def write_score(path: str | Path, score: Mapping) -> None:
     os.replace(part, path)
 
 
+SYSTEMS = {"original": "original", "codec": "codec", "griffin_lim": "mel + Griffin-Lim"}  # and how tables call them
 COLUMNS = {
     "wer": ("WER %", 100, 1),
     "cer": ("CER %", 100, 1),

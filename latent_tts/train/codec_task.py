@@ -58,12 +58,11 @@ class CodecTask(lightning.LightningModule):
     def __init__(self, codec: CodecConfig = SigmaVAEConfig(), training: CodecTraining = CodecTraining()):
         super().__init__()
         self.automatic_optimization = False
-        self.training_config = training
+        t = self.training_config = training
         self.codec = Codec(codec)
-        t = training
         self.discriminators = Discriminators(t.discriminator_periods, t.discriminator_windows, t.discriminator_channels)
         self.spectral = MultiScaleSpectralLoss(codec.sample_rate)
-        self.average = averaged(self.codec, training.ema)
+        self.average = averaged(self.codec, t.ema)
         self.crops: list[CropBatches] = []
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
