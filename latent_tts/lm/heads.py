@@ -1,89 +1,206 @@
-"""Heads that turn a condition into a frame; each owns its loss and its sampler."""
+"""Heads that turn a condition into a frame; each owns its loss and its sampler. ``HEADS`` is their registry."""
 
 from __future__ import annotations
 
-import math
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from latent_tts.errors import UserError
 from latent_tts.frames import Sampling
+from latent_tts.lm.guidance import GUIDANCE, Guidance, guide_condition, guide_output
+from latent_tts.nn.adaln import AdaLNMLP, embedding_mlp, sinusoids
 from latent_tts.nn.diffusion import CosineSchedule, dpm_solver
-from latent_tts.nn.transformer import SwiGLU
 
 
-class AdaLNBlock(nn.Module):
-    """x + gate * SwiGLU(RMSNorm(x) * (1 + scale) + shift), all three from the condition (LatentLM's block)."""
+class Head(Protocol):
+    """What every head is: a loss of frames under conditions, and a sampler of frames, both row by row."""
 
-    def __init__(self, dim: int):
-        super().__init__()
-        self.norm = nn.RMSNorm(dim, eps=1e-5, elementwise_affine=False)
-        self.modulation = nn.Linear(dim, 3 * dim)
-        self.mlp = SwiGLU(dim, 2.0)
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
+    noise_dim: int  # width of the noise that ``sample`` wants
 
-    def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        shift, scale, gate = self.modulation(c).chunk(3, dim=-1)
-        return x + gate * self.mlp(self.norm(x) * (1 + scale) + shift)
+    def loss(self, frames: Tensor, cond: Tensor) -> Tensor:
+        """Frames (M, D), conditions (M, H) -> (M,). Noise and times come from torch's own generator."""
+        ...
+
+    def sample(self, cond: Tensor, null: Tensor, sampling: Sampling, noise: Tensor) -> Tensor:
+        """Conditions (B, H), null condition (H,), unit noise (B, noise_dim) -> frames (B, D).
+
+        ``sampling.temperature`` scales the noise, so that 0 is the same frame every time; ``sampling.guidance`` leads
+        away from the null, 1 being none of it.
+        """
+        ...
 
 
-class DiffusionHead(nn.Module):
+class DiffusionHead(AdaLNMLP):
     """Next-token diffusion (LatentLM, Sun et al. 2024): an AdaLN MLP that predicts v under a cosine schedule.
 
-    ``loss`` averages over ``draws`` independent times and noises a frame; ``sample`` runs DPM-Solver++(2M), with
-    classifier-free guidance between the condition and ``null`` at every evaluation.
+    ``loss`` averages over ``draws`` independent times and noises a frame; ``sample`` runs DPM-Solver++(2M), guided at
+    every evaluation.
     """
 
-    def __init__(self, frame_dim: int, cond_dim: int, dim: int, layers: int, draws: int = 4):
-        super().__init__()
-        self.draws = draws
+    def __init__(
+        self, frame_dim: int, cond_dim: int, dim: int, layers: int, draws: int = 4, guide: Guidance = guide_output
+    ):
+        super().__init__(frame_dim, frame_dim, dim, layers)
+        self.noise_dim, self.draws, self.guide = frame_dim, draws, guide
         self.schedule = CosineSchedule()
-        self.enter = nn.Linear(frame_dim, dim)
         self.condition = nn.Linear(cond_dim, dim)
-        self.time = nn.Sequential(nn.Linear(256, dim), nn.SiLU(), nn.Linear(dim, dim))
-        self.blocks = nn.ModuleList(AdaLNBlock(dim) for _ in range(layers))
-        self.norm = nn.RMSNorm(dim, eps=1e-5, elementwise_affine=False)
-        self.modulation = nn.Linear(dim, 2 * dim)
-        self.leave = nn.Linear(dim, frame_dim)
-        for layer in (self.modulation, self.leave):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.time = embedding_mlp(256, dim)
 
-    def forward(self, x: Tensor, t: Tensor, cond: Tensor) -> Tensor:
-        """Noisy frames (M, D), integer times (M,), conditions (M, H) -> v (M, D)."""
-        c = F.silu(self.condition(cond) + self.time(_sinusoids(t)))
-        x = self.enter(x)
-        for block in self.blocks:
-            x = block(x, c)
-        shift, scale = self.modulation(c).chunk(2, dim=-1)
-        return self.leave(self.norm(x) * (1 + scale) + shift)
+    def velocity(self, x: Tensor, t: Tensor | int, cond: Tensor) -> Tensor:
+        """Noisy frames (M, D), times (M,) of the schedule or one for all, conditions (M, H) -> v (M, D)."""
+        times = torch.as_tensor(t, device=x.device).expand(len(x))
+        return self(x, F.silu(self.condition(cond) + self.time(sinusoids(times))))
 
     def loss(self, frames: Tensor, cond: Tensor) -> Tensor:
         """(M, D), (M, H) -> (M,) mean squared error of v, unweighted over uniform times."""
         frames, cond = (x.repeat_interleave(self.draws, dim=0) for x in (frames, cond))
         t = torch.randint(self.schedule.steps, (len(frames),), device=frames.device)
         noisy, velocity = self.schedule.diffuse(frames, torch.randn_like(frames), t)
-        error = (self(noisy, t, cond).float() - velocity).square().mean(dim=1)
+        error = (self.velocity(noisy, t, cond).float() - velocity).square().mean(dim=1)
         return error.view(-1, self.draws).mean(dim=1)
 
     def sample(self, cond: Tensor, null: Tensor, sampling: Sampling, noise: Tensor) -> Tensor:
-        """Conditions (B, H), null condition (H,), unit noise (B, D) -> frames (B, D)."""
-        both = torch.cat([cond, null.expand_as(cond)])
-
-        def velocity(x: Tensor, t: int) -> Tensor:
-            times = torch.full((len(x),), t, device=x.device)
-            if sampling.guidance == 1:
-                return self(x, times, cond)
-            with_text, without = self(x.repeat(2, 1), times.repeat(2), both).chunk(2)
-            return without + sampling.guidance * (with_text - without)
-
+        """Conditions (B, H), null condition (H,), unit noise (B, D) -> frames (B, D) in ``sampling.steps`` steps."""
+        velocity = self.guide(self.velocity, cond, null, sampling.guidance)
         return dpm_solver(self.schedule, velocity, noise * sampling.temperature, sampling.steps)
 
 
-def _sinusoids(t: Tensor, dim: int = 256) -> Tensor:
-    """(M,) -> (M, dim) cosines and sines of geometrically spaced rates, highest period 10000."""
-    rates = torch.exp(-math.log(10000) * torch.arange(dim // 2, device=t.device) / (dim // 2))
-    angle = t[:, None].float() * rates
-    return torch.cat([angle.cos(), angle.sin()], dim=1)
+class FlowHead(AdaLNMLP):
+    """A flow map learnt by Lagrangian self-distillation (Boffi et al. 2025), the one-step head of CALM (Rouard et al.
+    2025).
+
+    Noise e is at time 0, a frame x at time 1, between them x_t = t x + (1 - t) e. The network says v(x_s, s, t), the
+    average velocity on the way from s to t, so that X(x_s, s, t) = x_s + (t - s) v is a jump along the flow. Of the
+    ``draws`` noises a frame three in four, with s = t, learn the flow itself (flow matching: v = x - e); the others
+    learn that a jump's end moves, as t grows, with the velocity of the place where it ends. Times are logit-normal.
+    Papers weigh the terms by a learned function of s and t; here all count alike.
+    """
+
+    time_mean = 0.4  # of the times' logits, whose deviation is 1: later than the middle, as in CALM
+
+    def __init__(
+        self, frame_dim: int, cond_dim: int, dim: int, layers: int, draws: int = 4, guide: Guidance = guide_output
+    ):
+        super().__init__(frame_dim, frame_dim, dim, layers)
+        if draws < 2:
+            raise UserError(f"a flow head learns from at least 2 draws a frame, not {draws}")
+        self.noise_dim, self.draws, self.guide = frame_dim, draws, guide
+        self.condition = nn.Linear(cond_dim, dim)
+        self.begin, self.end = embedding_mlp(256, dim), embedding_mlp(256, dim)
+
+    def velocity(self, x: Tensor, s: Tensor | float, t: Tensor | float, cond: Tensor) -> Tensor:
+        """Frames (M, D) at times s, on their way to t, each (M,) or one for all, conditions (M, H) -> (M, D)."""
+        s, t = (sinusoids(torch.as_tensor(time, device=x.device).expand(len(x))) for time in (s, t))
+        return self(x, F.silu(self.condition(cond) + self.begin(s) + self.end(t)))
+
+    def loss(self, frames: Tensor, cond: Tensor) -> Tensor:
+        """(M, D), (M, H) -> (M,) mean squared error of velocities over all draws."""
+        jumps = max(1, self.draws // 4)
+        counts = {self._matching: self.draws - jumps, self._lagrangian: jumps}
+        errors = [
+            term(*(x.repeat_interleave(count, dim=0) for x in (frames, cond))).view(-1, count)
+            for term, count in counts.items()
+        ]
+        return torch.cat(errors, dim=1).mean(dim=1)
+
+    def _times(self, *shape: int, device: torch.device) -> Tensor:
+        return torch.sigmoid(torch.randn(shape, device=device) + self.time_mean)
+
+    def _matching(self, frames: Tensor, cond: Tensor) -> Tensor:
+        """Flow matching (Lipman et al. 2023): (M, D), (M, H) -> (M,)."""
+        t, noise = self._times(len(frames), device=frames.device), torch.randn_like(frames)
+        velocity = self.velocity(torch.lerp(noise, frames, t[:, None]), t, t, cond)
+        return (velocity.float() - (frames - noise)).square().mean(dim=1)
+
+    def _lagrangian(self, frames: Tensor, cond: Tensor) -> Tensor:
+        """|| d/dt X(x_s, s, t) - v(X(x_s, s, t), t, t) ||^2, the second term taken as given: (M, D), (M, H) -> (M,).
+
+        In fp32, since bf16 spoils the derivative, and never in inference mode, where torch has none.
+        """
+        with torch.autocast(frames.device.type, enabled=False), torch.inference_mode(False):
+            frames, cond = frames.float().clone(), cond.float().clone()
+            s, t = self._times(2, len(frames), device=frames.device).sort(dim=0).values
+            x = torch.lerp(torch.randn_like(frames), frames, s[:, None])
+
+            def jump(t: Tensor) -> Tensor:
+                return x + (t - s)[:, None] * self.velocity(x, s, t, cond)
+
+            arrival, drift = torch.func.jvp(jump, (t,), (torch.ones_like(t),))
+            with torch.no_grad():
+                velocity = self.velocity(arrival, t, t, cond)
+            return (drift - velocity).square().mean(dim=1)
+
+    def sample(self, cond: Tensor, null: Tensor, sampling: Sampling, noise: Tensor) -> Tensor:
+        """Conditions (B, H), null condition (H,), unit noise (B, D) -> frames (B, D) in ``sampling.steps`` equal jumps.
+
+        One step is one evaluation. Guidance is on average velocities: with one jump it is a line from the frame that
+        the null gives through the one that the condition gives, from the same noise.
+        """
+        velocity, steps = self.guide(self.velocity, cond, null, sampling.guidance), sampling.steps
+        x = noise * sampling.temperature
+        for i in range(steps):
+            x = x + velocity(x, i / steps, (i + 1) / steps) / steps
+        return x
+
+
+class EnergyHead(AdaLNMLP):
+    """Frames in one evaluation, learnt by energy distance (SLED, Ma et al. 2025): an MLP of the condition that noise
+    steers by AdaLN.
+
+    ``loss`` compares ``draws`` frames of its own with the true one; with 2 it is SLED's. Guidance is in the space of
+    conditions unless it is told otherwise.
+    """
+
+    noise_dim = 64
+
+    def __init__(
+        self, frame_dim: int, cond_dim: int, dim: int, layers: int, draws: int = 2, guide: Guidance = guide_condition
+    ):
+        super().__init__(cond_dim, frame_dim, dim, layers)
+        if draws < 2:
+            raise UserError(f"an energy head compares at least 2 draws a frame, not {draws}")
+        self.draws, self.guide = draws, guide
+        self.noise = embedding_mlp(self.noise_dim, dim)
+
+    def frames(self, noise: Tensor, cond: Tensor) -> Tensor:
+        """Unit noise (M, noise_dim), conditions (M, H) -> (M, D)."""
+        return self(cond, F.silu(self.noise(noise)))
+
+    def loss(self, frames: Tensor, cond: Tensor) -> Tensor:
+        """(M, D), (M, H) -> (M,) energy scores."""
+        cond = cond.repeat(self.draws, 1)
+        drawn = self.frames(torch.randn(len(cond), self.noise_dim, device=cond.device), cond)
+        return energy_score(drawn.float().view(self.draws, *frames.shape), frames)
+
+    def sample(self, cond: Tensor, null: Tensor, sampling: Sampling, noise: Tensor) -> Tensor:
+        """Conditions (B, H), null condition (H,), unit noise (B, noise_dim) -> frames (B, D); steps have no part."""
+        return self.guide(self.frames, cond, null, sampling.guidance)(noise * sampling.temperature)
+
+
+def energy_score(drawn: Tensor, frames: Tensor) -> Tensor:
+    """n >= 2 independent draws (n, M, D) for each of the true frames (M, D) -> (M,), the lower the better.
+
+    2 E|a - y| - E|a - b| over draws a, b, unbiased, in units of a float's deviation (norms are divided by sqrt(D)): a
+    strictly proper score (Gneiting & Raftery 2007), so on average nothing scores better than the true distribution.
+    """
+    count = len(drawn)
+    near = torch.linalg.vector_norm(drawn - frames, dim=-1).mean(dim=0)
+    apart = torch.linalg.vector_norm(drawn[:, None] - drawn, dim=-1).sum(dim=(0, 1)) / (count * (count - 1))
+    return (2 * near - apart) / frames.shape[-1] ** 0.5
+
+
+HEADS = {"ddpm": DiffusionHead, "flow": FlowHead, "energy": EnergyHead}
+
+
+def build_head(
+    kind: str, frame_dim: int, cond_dim: int, dim: int, layers: int, draws: int, guidance: str | None = None
+) -> Head:
+    """A head of HEADS by its name; ``guidance`` is one of GUIDANCE, None the head's own. UserError for other names."""
+    for what, name, known in (("head", kind, HEADS), ("form of guidance", guidance, {None: None, **GUIDANCE})):
+        if name not in known:
+            raise UserError(f"there is no {what} {name!r}; known are {', '.join(filter(None, known))}")
+    guide = {} if guidance is None else {"guide": GUIDANCE[guidance]}
+    return HEADS[kind](frame_dim, cond_dim, dim, layers, draws, **guide)

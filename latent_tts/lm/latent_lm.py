@@ -1,4 +1,4 @@
-"""LatentLM: a causal Transformer over frames whose next frame is drawn by a diffusion head."""
+"""LatentLM: a causal Transformer over frames whose next frame is drawn by a head."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from latent_tts.frames import Chunk, FrameFormat, Sampling, Utterances
 from latent_tts.lm.conditioning import AlignedText, ReferenceEncoder, pointers_of
-from latent_tts.lm.heads import DiffusionHead
+from latent_tts.lm.heads import build_head
 from latent_tts.lm.pointer import PointerWalk
 from latent_tts.nn.state import State
 from latent_tts.nn.transformer import Transformer
@@ -27,9 +27,12 @@ class LatentLMConfig:
     layers: int = 6
     heads: int = 6
     text_dim: int = 256
+    head: str = "ddpm"  # how a frame is drawn: ddpm, flow or energy
     head_dim: int = 384
     head_layers: int = 3
     draws: int = 4  # noises a frame in training
+    guidance: str | None = None  # of the head's output or of its condition; None: as is usual for the head
+    previous_frame: bool = False  # whether the head's condition has the frame before in it
     max_advance: int = 7  # phones that may begin in one frame
     dropout: float = 0.1
     condition_dropout: float = 0.1  # how often the head learns without its condition, for guidance
@@ -58,7 +61,8 @@ class LatentLM(nn.Module):
         self.chosen = nn.Embedding(c.max_advance + 1, c.dim)
         self.condition = nn.Sequential(nn.Linear(c.dim, c.dim), nn.SiLU(), nn.Linear(c.dim, c.dim))
         self.null = nn.Parameter(torch.zeros(c.dim))
-        self.head = DiffusionHead(c.frame_dim, c.dim, c.head_dim, c.head_layers, c.draws)
+        self.previous = nn.Linear(c.frame_dim, c.dim, bias=False) if c.previous_frame else None
+        self.head = build_head(c.head, c.frame_dim, c.dim, c.head_dim, c.head_layers, c.draws, c.guidance)
         for embedding in (self.begun, self.segment, self.chosen, self.text.embedding):
             nn.init.normal_(embedding.weight, std=0.3)
 
@@ -67,7 +71,14 @@ class LatentLM(nn.Module):
         return FrameFormat(self.config.frame_dim)
 
     def loss(self, batch: Utterances) -> dict[str, Tensor]:
-        """``diffusion``: mean squared error of v; ``advance``: cross entropy of the pointer's moves, in nats."""
+        """``frame``: the head's loss; ``advance``: cross entropy of the pointer's moves, in nats."""
+        frames, cond, advance = self.learnt(batch)
+        dropped = torch.rand(len(cond), 1, device=cond.device) < self.config.condition_dropout
+        frame = self.head.loss(frames, torch.where(dropped, self.null, cond)).mean()
+        return {"loss": frame + self.config.advance_weight * advance, "frame": frame, "advance": advance}
+
+    def learnt(self, batch: Utterances) -> tuple[Tensor, Tensor, Tensor]:
+        """What a batch teaches: frames (M, D), the conditions (M, H) to draw them from, the loss () of the advances."""
         count = batch.frames.shape[1] + 1
         states, voice = self._read(batch)
         pointers = pointers_of(batch.starts, batch.text_lens, batch.frame_lens, count + 1)
@@ -77,11 +88,9 @@ class LatentLM(nn.Module):
         time = torch.arange(count, device=learnt.device)
         decided, drawn = learnt & (time <= batch.frame_lens[:, None]), learnt & (time < batch.frame_lens[:, None])
         advance = F.cross_entropy(self.advance(hidden[decided]).float(), advances[decided])
-        cond = self._condition(hidden, advances, states, pointers[:, 1:], voice)[drawn]
-        dropped = torch.rand(len(cond), 1, device=cond.device) < self.config.condition_dropout
-        cond = torch.where(dropped, self.null, cond)
-        diffusion = self.head.loss(batch.frames[drawn[:, :-1]], cond).mean()
-        return {"loss": diffusion + self.config.advance_weight * advance, "diffusion": diffusion, "advance": advance}
+        before = F.pad(batch.frames, (0, 0, 1, 0))
+        cond = self._condition(hidden, advances, states, pointers[:, 1:], voice, before)
+        return batch.frames[drawn[:, :-1]], cond[drawn], advance
 
     @torch.inference_mode()
     def generate(self, prompt: Utterances, sampling: Sampling) -> Iterator[Chunk]:
@@ -95,13 +104,15 @@ class LatentLM(nn.Module):
         padding = padding if padding.any() else None
         hidden = self.transformer(self._prefix(prompt, states, voice), state, padding)[:, -1:]
         walk = PointerWalk(prompt, self.config.max_advance, sampling)
+        before = F.pad(prompt.frames, (0, 0, 1, 0)).take_along_dim(prompt.frame_lens[:, None, None], dim=1)
         while True:
             advances = walk.step(self.advance(hidden[:, 0]).float())
             if not walk.alive.any():
                 return
-            cond = self._condition(hidden, advances[:, None], states, walk.pointers[:, None], voice)[:, 0]
-            frames = self.head.sample(cond, self.null, sampling, walk.noise(self.config.frame_dim))
-            yield Chunk(frames[:, None], walk.alive[:, None], walk.spoken[:, None])
+            cond = self._condition(hidden, advances[:, None], states, walk.pointers[:, None], voice, before)[:, 0]
+            frames = self.head.sample(cond, self.null, sampling, walk.noise(self.head.noise_dim))
+            before = frames[:, None]
+            yield Chunk(before, walk.alive[:, None], walk.spoken[:, None])
             x = self.frame(frames) + self.begun(advances) + self.segment.weight[0] + voice
             x = x + self.text.window_before(states, walk.pointers[:, None])[:, 0]
             hidden = self.transformer(x[:, None], state, padding)
@@ -135,7 +146,13 @@ class LatentLM(nn.Module):
         shift = prompt.frame_lens[:, None] + 1 - count + torch.arange(count, device=x.device)
         return x.gather(1, shift.clamp(min=0)[..., None].expand_as(x))
 
-    def _condition(self, hidden: Tensor, advances: Tensor, states: Tensor, pointers: Tensor, voice: Tensor) -> Tensor:
-        """What the head is given: (B, N, H) from hidden states, the advances drawn and the pointers they lead to."""
+    def _condition(
+        self, hidden: Tensor, advances: Tensor, states: Tensor, pointers: Tensor, voice: Tensor, before: Tensor
+    ) -> Tensor:
+        """What the head is given: (B, N, H) from hidden states, the advances drawn and the pointers they lead to.
+
+        ``before`` (B, N, D) are the frames before those that are to be drawn, zeros where there is none.
+        """
         window = self.text.window_after(states, pointers)
-        return self.condition(hidden + self.chosen(advances) + window + voice[:, None])
+        cond = self.condition(hidden + self.chosen(advances) + window + voice[:, None])
+        return cond if self.previous is None else cond + self.previous(before)

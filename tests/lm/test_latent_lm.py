@@ -235,7 +235,7 @@ class TestLearning:
             torch.nn.utils.clip_grad_norm_(lm.parameters(), 1.0)
             optimizer.step()
             history.append({name: value.item() for name, value in terms.items()})
-        for name in ("loss", "diffusion", "advance"):
+        for name in ("loss", "frame", "advance"):
             before, after = (sum(h[name] for h in part) / 5 for part in (history[:5], history[-5:]))
             assert after < 0.75 * before, (name, before, after)
 
@@ -250,7 +250,7 @@ class TestLearning:
     def test_the_total_is_the_weighted_sum(self, dropout):
         lm = tiny_lm(advance_weight=0.5, condition_dropout=dropout)
         terms = {name: value.item() for name, value in lm.loss(utterance(7, 20)).items()}
-        assert terms["loss"] == pytest.approx(terms["diffusion"] + 0.5 * terms["advance"], rel=1e-5)
+        assert terms["loss"] == pytest.approx(terms["frame"] + 0.5 * terms["advance"], rel=1e-5)
 
     def test_a_dropped_condition_is_the_null(self):
         lm = tiny_lm(condition_dropout=1.0)

@@ -1,0 +1,60 @@
+"""An MLP that is steered from the side: adaptive layer norm (Peebles & Xie 2023), as the heads of LatentLM have it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from latent_tts.nn.transformer import SwiGLU
+
+
+class AdaLNBlock(nn.Module):
+    """x + gate * SwiGLU(RMSNorm(x) * (1 + scale) + shift), all three from the condition (LatentLM's block)."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.norm = nn.RMSNorm(dim, eps=1e-5, elementwise_affine=False)
+        self.modulation = nn.Linear(dim, 3 * dim)
+        self.mlp = SwiGLU(dim, 2.0)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        shift, scale, gate = self.modulation(c).chunk(3, dim=-1)
+        return x + gate * self.mlp(self.norm(x) * (1 + scale) + shift)
+
+
+class AdaLNMLP(nn.Module):
+    """x (M, C_in), steered by c (M, dim) -> (M, C_out); zero everywhere before it has learnt."""
+
+    def __init__(self, in_dim: int, out_dim: int, dim: int, layers: int):
+        super().__init__()
+        self.enter = nn.Linear(in_dim, dim)
+        self.blocks = nn.ModuleList(AdaLNBlock(dim) for _ in range(layers))
+        self.norm = nn.RMSNorm(dim, eps=1e-5, elementwise_affine=False)
+        self.modulation = nn.Linear(dim, 2 * dim)
+        self.leave = nn.Linear(dim, out_dim)
+        for layer in (self.modulation, self.leave):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        x = self.enter(x)
+        for block in self.blocks:
+            x = block(x, c)
+        shift, scale = self.modulation(c).chunk(2, dim=-1)
+        return self.leave(self.norm(x) * (1 + scale) + shift)
+
+
+def embedding_mlp(in_dim: int, dim: int) -> nn.Sequential:
+    """(M, C_in) -> (M, dim): two layers, for what steers an AdaLNMLP."""
+    return nn.Sequential(nn.Linear(in_dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+
+
+def sinusoids(t: Tensor, dim: int = 256) -> Tensor:
+    """(M,) -> (M, dim) cosines and sines of geometrically spaced rates, highest period 10000."""
+    rates = torch.exp(-math.log(10000) * torch.arange(dim // 2, device=t.device) / (dim // 2))
+    angle = t[:, None].float() * rates
+    return torch.cat([angle.cos(), angle.sin()], dim=1)
