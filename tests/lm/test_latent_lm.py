@@ -13,6 +13,7 @@ from tiny import LATENT_DIM, awaken, tiny_lm, utterance
 from torch import Tensor
 
 from latent_tts.frames import Sampling, Utterances, stack
+from latent_tts.lm.heads import HEADS
 from latent_tts.lm.latent_lm import LatentLM
 from latent_tts.lm.pointer import PointerWalk
 from latent_tts.model_dir import load_lm
@@ -23,6 +24,13 @@ PROMPTS = {  # phones to speak, frames and phones of the reference
     "a reference without text": utterance(9, 0, prompt=4, seed=2),
     "no reference": utterance(4, 0, seed=3),
     "a short reference and a long text": utterance(14, 0, prompt=1, prompt_phones=1, seed=4),
+}
+VARIANTS = {  # of how a frame is drawn
+    "ddpm": {},
+    "flow": {"head": "flow"},
+    "energy": {"head": "energy"},
+    "guidance of conditions": {"guidance": "condition"},
+    "the frame before": {"previous_frame": True},
 }
 
 
@@ -67,6 +75,10 @@ def continued(prompt: Utterances, frames: Tensor, begun: Tensor) -> Utterances:
 
 
 class TestLaws:
+    @pytest.fixture(params=VARIANTS)
+    def lm(self, request) -> LatentLM:
+        return tiny_lm(condition_dropout=0.0, **VARIANTS[request.param])
+
     def test_causal(self, lm):
         """A frame changes only what is drawn after it; the reference is known from the start."""
         row = utterance(7, 20, prompt=6, prompt_phones=3)
@@ -222,9 +234,10 @@ class TestTheEnd:
 
 
 class TestLearning:
-    def test_overfitting_one_batch_lowers_the_loss(self):
+    @pytest.mark.parametrize("head", HEADS)
+    def test_overfitting_one_batch_lowers_the_loss(self, head):
         torch.manual_seed(0)
-        lm = tiny_lm(dropout=0.0).train()
+        lm = tiny_lm(dropout=0.0, head=head).train()
         batch = stack([utterance(7, 20, 6, 3), utterance(4, 9, seed=1), utterance(12, 14, 5, seed=2)])
         optimizer = torch.optim.AdamW(lm.parameters(), lr=5e-3)
         history: list[dict[str, float]] = []
@@ -239,8 +252,9 @@ class TestLearning:
             before, after = (sum(h[name] for h in part) / 5 for part in (history[:5], history[-5:]))
             assert after < 0.75 * before, (name, before, after)
 
-    def test_every_weight_learns(self):
-        lm = awaken(tiny_lm(condition_dropout=0.3)).train()
+    @pytest.mark.parametrize("variant", VARIANTS)
+    def test_every_weight_learns(self, variant):
+        lm = awaken(tiny_lm(condition_dropout=0.3, **VARIANTS[variant])).train()
         torch.manual_seed(0)
         rows = [utterance(7, 20, 6, 3), utterance(9, 9), utterance(12, 14, 5), utterance(2, 30, 1, 1)]
         lm.loss(stack(rows))["loss"].backward()
