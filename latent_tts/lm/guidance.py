@@ -1,38 +1,39 @@
-"""Classifier-free guidance (Ho & Salimans 2022) of a head, in two forms.
+"""Classifier-free guidance (Ho & Salimans 2022) of a head, in two forms: on what it says, or on what it is given.
 
-Both take ``network(x, *times, cond)`` -> (B, D), conditions (B, H), the null condition (H,) and a scale, and give a
-function of ``(x, *times)``. A scale of 1 is no guidance: the network at the condition, and the null is not asked.
+A form takes conditions (B, H), the null condition (H,) and a scale; 1 is no guidance, and the null is not asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-Network = Callable[..., Tensor]
-Guidance = Callable[[Network, Tensor, Tensor, float], Network]
+
+class Guided(NamedTuple):
+    """At which conditions a network is to be asked, and what to make of its answers."""
+
+    conditions: Tensor  # (R, B, H)
+    joined: Callable[[Tensor], Tensor]  # answers (R, B, D) -> (B, D)
 
 
-def guide_output(network: Network, cond: Tensor, null: Tensor, scale: float) -> Network:
-    """without + scale * (with - without): what the network says at both conditions, two rows for one."""
+Guidance = Callable[[Tensor, Tensor, float], Guided]
+
+
+def guide_output(cond: Tensor, null: Tensor, scale: float) -> Guided:
+    """without + scale * (with - without) of two answers, at twice the cost."""
     if scale == 1:
-        return lambda x, *times: network(x, *times, cond)
-    both = torch.cat([cond, null.expand_as(cond)])
-
-    def guided(x: Tensor, *times: float) -> Tensor:
-        with_text, without = network(x.repeat(2, 1), *times, both).chunk(2)
-        return without + scale * (with_text - without)
-
-    return guided
+        return Guided(cond[None], lambda answers: answers[0])
+    both = torch.stack([cond, null.expand_as(cond)])
+    return Guided(both, lambda answers: answers[1] + scale * (answers[0] - answers[1]))
 
 
-def guide_condition(network: Network, cond: Tensor, null: Tensor, scale: float) -> Network:
-    """The network at null + scale * (cond - null), as in SLED (Ma et al. 2025) and CALM (Rouard et al. 2025): at no
-    cost."""
+def guide_condition(cond: Tensor, null: Tensor, scale: float) -> Guided:
+    """One answer, at null + scale * (cond - null), as in SLED (Ma et al. 2025) and CALM (Rouard et al. 2025)."""
     beyond = cond if scale == 1 else null + scale * (cond - null)
-    return lambda x, *times: network(x, *times, beyond)
+    return Guided(beyond[None], lambda answers: answers[0])
 
 
 GUIDANCE: dict[str, Guidance] = {"output": guide_output, "condition": guide_condition}

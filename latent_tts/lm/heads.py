@@ -50,8 +50,8 @@ class DiffusionHead(AdaLNMLP):
         self.time = embedding_mlp(256, dim)
 
     def velocity(self, x: Tensor, t: Tensor | int, cond: Tensor) -> Tensor:
-        """Noisy frames (M, D), times (M,) of the schedule or one for all, conditions (M, H) -> v (M, D)."""
-        times = torch.as_tensor(t, device=x.device).expand(len(x))
+        """Noisy frames (..., D), times (...) of the schedule or one for all, conditions (..., H) -> v (..., D)."""
+        times = torch.atleast_1d(torch.as_tensor(t, device=x.device))
         return self(x, F.silu(self.condition(cond) + self.time(sinusoids(times))))
 
     def loss(self, frames: Tensor, cond: Tensor) -> Tensor:
@@ -64,7 +64,11 @@ class DiffusionHead(AdaLNMLP):
 
     def sample(self, cond: Tensor, null: Tensor, sampling: Sampling, noise: Tensor) -> Tensor:
         """Conditions (B, H), null condition (H,), unit noise (B, D) -> frames (B, D) in ``sampling.steps`` steps."""
-        velocity = self.guide(self.velocity, cond, null, sampling.guidance)
+        conditions, joined = self.guide(cond, null, sampling.guidance)
+
+        def velocity(x: Tensor, t: int) -> Tensor:
+            return joined(self.velocity(x.expand(len(conditions), *x.shape), t, conditions))
+
         return dpm_solver(self.schedule, velocity, noise * sampling.temperature, sampling.steps)
 
 
@@ -92,8 +96,8 @@ class FlowHead(AdaLNMLP):
         self.begin, self.end = embedding_mlp(256, dim), embedding_mlp(256, dim)
 
     def velocity(self, x: Tensor, s: Tensor | float, t: Tensor | float, cond: Tensor) -> Tensor:
-        """Frames (M, D) at times s, on their way to t, each (M,) or one for all, conditions (M, H) -> (M, D)."""
-        s, t = (sinusoids(torch.as_tensor(time, device=x.device).expand(len(x))) for time in (s, t))
+        """Frames (..., D) at times s, on their way to t, each (...) or one for all, conditions (..., H) -> (..., D)."""
+        s, t = (sinusoids(torch.atleast_1d(torch.as_tensor(time, device=x.device))) for time in (s, t))
         return self(x, F.silu(self.condition(cond) + self.begin(s) + self.end(t)))
 
     def loss(self, frames: Tensor, cond: Tensor) -> Tensor:
@@ -139,10 +143,11 @@ class FlowHead(AdaLNMLP):
         One step is one evaluation. Guidance is on average velocities: with one jump it is a line from the frame that
         the null gives through the one that the condition gives, from the same noise.
         """
-        velocity, steps = self.guide(self.velocity, cond, null, sampling.guidance), sampling.steps
-        x = noise * sampling.temperature
+        conditions, joined = self.guide(cond, null, sampling.guidance)
+        x, steps = noise * sampling.temperature, sampling.steps
         for i in range(steps):
-            x = x + velocity(x, i / steps, (i + 1) / steps) / steps
+            velocities = self.velocity(x.expand(len(conditions), *x.shape), i / steps, (i + 1) / steps, conditions)
+            x = x + joined(velocities) / steps
         return x
 
 
@@ -166,7 +171,7 @@ class EnergyHead(AdaLNMLP):
         self.noise = embedding_mlp(self.noise_dim, dim)
 
     def frames(self, noise: Tensor, cond: Tensor) -> Tensor:
-        """Unit noise (M, noise_dim), conditions (M, H) -> (M, D)."""
+        """Unit noise (..., noise_dim), conditions (..., H) -> (..., D)."""
         return self(cond, F.silu(self.noise(noise)))
 
     def loss(self, frames: Tensor, cond: Tensor) -> Tensor:
@@ -177,7 +182,9 @@ class EnergyHead(AdaLNMLP):
 
     def sample(self, cond: Tensor, null: Tensor, sampling: Sampling, noise: Tensor) -> Tensor:
         """Conditions (B, H), null condition (H,), unit noise (B, noise_dim) -> frames (B, D); steps have no part."""
-        return self.guide(self.frames, cond, null, sampling.guidance)(noise * sampling.temperature)
+        conditions, joined = self.guide(cond, null, sampling.guidance)
+        noise = noise * sampling.temperature
+        return joined(self.frames(noise.expand(len(conditions), *noise.shape), conditions))
 
 
 def energy_score(drawn: Tensor, frames: Tensor) -> Tensor:

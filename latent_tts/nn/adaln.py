@@ -27,7 +27,7 @@ class AdaLNBlock(nn.Module):
 
 
 class AdaLNMLP(nn.Module):
-    """x (M, C_in), steered by c (M, dim) -> (M, C_out); zero everywhere before it has learnt."""
+    """x (..., C_in), steered by c (..., dim) -> (..., C_out); zero everywhere before it has learnt."""
 
     def __init__(self, in_dim: int, out_dim: int, dim: int, layers: int):
         super().__init__()
@@ -49,12 +49,12 @@ class AdaLNMLP(nn.Module):
 
 
 def embedding_mlp(in_dim: int, dim: int) -> nn.Sequential:
-    """(M, C_in) -> (M, dim): two layers, for what steers an AdaLNMLP."""
+    """(..., C_in) -> (..., dim): two layers, for what steers an AdaLNMLP."""
     return nn.Sequential(nn.Linear(in_dim, dim), nn.SiLU(), nn.Linear(dim, dim))
 
 
 def sinusoids(t: Tensor, dim: int = 256) -> Tensor:
-    """(M,) -> (M, dim) cosines and sines of geometrically spaced rates, highest period 10000."""
+    """(...) -> (..., dim) cosines and sines of geometrically spaced rates, highest period 10000."""
     rates = torch.exp(-math.log(10000) * torch.arange(dim // 2, device=t.device) / (dim // 2))
-    angle = t[:, None].float() * rates
-    return torch.cat([angle.cos(), angle.sin()], dim=1)
+    angle = t[..., None].float() * rates
+    return torch.cat([angle.cos(), angle.sin()], dim=-1)
