@@ -43,11 +43,10 @@ class DiffusionHead(AdaLNMLP):
     def __init__(
         self, frame_dim: int, cond_dim: int, dim: int, layers: int, draws: int = 4, guide: Guidance = guide_output
     ):
-        super().__init__(frame_dim, frame_dim, dim, layers)
+        steering = {"condition": nn.Linear(cond_dim, dim), "time": embedding_mlp(256, dim)}
+        super().__init__(frame_dim, frame_dim, dim, layers, **steering)
         self.noise_dim, self.draws, self.guide = frame_dim, draws, guide
         self.schedule = CosineSchedule()
-        self.condition = nn.Linear(cond_dim, dim)
-        self.time = embedding_mlp(256, dim)
 
     def velocity(self, x: Tensor, t: Tensor | int, cond: Tensor) -> Tensor:
         """Noisy frames (..., D), times (...) of the schedule or one for all, conditions (..., H) -> v (..., D)."""
@@ -88,12 +87,11 @@ class FlowHead(AdaLNMLP):
     def __init__(
         self, frame_dim: int, cond_dim: int, dim: int, layers: int, draws: int = 4, guide: Guidance = guide_output
     ):
-        super().__init__(frame_dim, frame_dim, dim, layers)
         if draws < 2:
             raise UserError(f"a flow head learns from at least 2 draws a frame, not {draws}")
+        times = {"begin": embedding_mlp(256, dim), "end": embedding_mlp(256, dim)}
+        super().__init__(frame_dim, frame_dim, dim, layers, condition=nn.Linear(cond_dim, dim), **times)
         self.noise_dim, self.draws, self.guide = frame_dim, draws, guide
-        self.condition = nn.Linear(cond_dim, dim)
-        self.begin, self.end = embedding_mlp(256, dim), embedding_mlp(256, dim)
 
     def velocity(self, x: Tensor, s: Tensor | float, t: Tensor | float, cond: Tensor) -> Tensor:
         """Frames (..., D) at times s, on their way to t, each (...) or one for all, conditions (..., H) -> (..., D)."""
@@ -164,11 +162,10 @@ class EnergyHead(AdaLNMLP):
     def __init__(
         self, frame_dim: int, cond_dim: int, dim: int, layers: int, draws: int = 2, guide: Guidance = guide_condition
     ):
-        super().__init__(cond_dim, frame_dim, dim, layers)
         if draws < 2:
             raise UserError(f"an energy head compares at least 2 draws a frame, not {draws}")
+        super().__init__(cond_dim, frame_dim, dim, layers, noise=embedding_mlp(self.noise_dim, dim))
         self.draws, self.guide = draws, guide
-        self.noise = embedding_mlp(self.noise_dim, dim)
 
     def frames(self, noise: Tensor, cond: Tensor) -> Tensor:
         """Unit noise (..., noise_dim), conditions (..., H) -> (..., D)."""

@@ -27,11 +27,17 @@ class AdaLNBlock(nn.Module):
 
 
 class AdaLNMLP(nn.Module):
-    """x (..., C_in), steered by c (..., dim) -> (..., C_out); zero everywhere before it has learnt."""
+    """x (..., C_in), steered by c (..., dim) -> (..., C_out); zero everywhere before it has learnt.
 
-    def __init__(self, in_dim: int, out_dim: int, dim: int, layers: int):
+    ``steering`` are the modules that what extends it makes c with. They stand behind ``enter``: the optimiser's state in
+    a checkpoint knows weights by their order.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, dim: int, layers: int, **steering: nn.Module):
         super().__init__()
         self.enter = nn.Linear(in_dim, dim)
+        for name, module in steering.items():
+            self.add_module(name, module)
         self.blocks = nn.ModuleList(AdaLNBlock(dim) for _ in range(layers))
         self.norm = nn.RMSNorm(dim, eps=1e-5, elementwise_affine=False)
         self.modulation = nn.Linear(dim, 2 * dim)

@@ -164,6 +164,12 @@ class TestEveryHead:
             build_head(kind, 4, 3, 16, 1, draws=1)
 
 
+def test_the_order_of_weights_is_that_of_older_checkpoints():
+    """An optimiser's state knows them by it alone."""
+    names = [name.split(".")[0] for name, _ in DiffusionHead(4, 3, 16, 2).named_parameters()]
+    assert list(dict.fromkeys(names)) == ["enter", "condition", "time", "blocks", "modulation", "leave"]
+
+
 def test_a_new_diffusion_head_knows_nothing():
     """It starts at v = 0, whose error is the variance of v: one in each dimension of standardised frames."""
     head = DiffusionHead(4, 3, 16, 1, draws=8)
