@@ -7,6 +7,7 @@
 #   --work_dir DIR    where the runs go
 #   --variants "..."  which of conf/ablation/head_*.yaml; default: all
 #   --steps "..."     numbers of steps to speak with
+#   --fit "..."       more options for recipes/train.py
 #   --synthesis "..." more options for recipes/synthesize.py
 #   --whisper DIR     recogniser of the error rates (tools/get_whisper.sh)
 #   --python PROGRAM  the interpreter with the extras of setup.py
@@ -16,7 +17,7 @@ set -euo pipefail
 export LC_ALL=C.UTF-8
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 frames='' init=$here/../../latent_tts/models/nano trials='' work_dir=$here/exp/ablation variants='' steps='1 10'
-synthesis='' whisper='' python=$here/../../.venv/bin/python
+fit='' synthesis='' whisper='' python=$here/../../.venv/bin/python
 readonly here recipes=$here/../../recipes
 . "$recipes/parse_options.sh"
 fail() { echo "ablate_head.sh: error: $*" >&2; exit 2; }
@@ -27,8 +28,9 @@ fail() { echo "ablate_head.sh: error: $*" >&2; exit 2; }
 rows=()
 for name in $variants; do
   exp=$work_dir/$name
+  # shellcheck disable=SC2086
   [ -e "$exp/train.done" ] || "$python" "$recipes/train.py" head --init "$init" \
-    --config "$here/conf/ablation/$name.yaml" --data "$frames" --exp "$exp" --fit.progress false
+    --config "$here/conf/ablation/$name.yaml" --data "$frames" --exp "$exp" --fit.progress false $fit
   [ -e "$exp/model/phones.txt" ] || "$python" "$recipes/pack_model.py" head --exp "$exp" --out "$exp/model"
   "$python" "$recipes/adopt_parts.py" --into "$exp/model" "$init"
   for count in $steps; do
