@@ -57,6 +57,19 @@ class PointerWalk:
         return (p.cumsum(dim=1) < uniform).sum(dim=1).clamp(max=len(self.moves) - 1)
 
 
+def onsets_of(begun: Tensor, count: int) -> Tensor:
+    """Phones begun by the end of each frame (N,) -> when each of ``count`` phones begins, in frames (count,).
+
+    Phones that begin in one frame share it evenly, each in the middle of its part, where it is expected to begin; the
+    first one begins with the sound.
+    """
+    phones = torch.arange(count, device=begun.device)
+    frame = torch.searchsorted(begun, phones, right=True)  # the first at whose end more have begun
+    before = torch.where(frame > 0, begun[(frame - 1).clamp(min=0)], 0)
+    within = (phones - before + 0.5) / (begun[frame] - before)
+    return torch.where(phones == 0, 0, frame + within)
+
+
 def tilt(p: Tensor, speed: float) -> Tensor:
     """Distributions over 0..K (B, K + 1) -> the nearest (in relative entropy) with ``speed`` times their mean.
 
