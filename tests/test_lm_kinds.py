@@ -38,13 +38,6 @@ class Settings:
 
 
 @pytest.fixture
-def stage(monkeypatch) -> Callable[..., int]:
-    """``stage("train", "lm", ...)`` runs a stage and gives its exit status."""
-    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
-    return lambda name, *options: importlib.import_module(name).main([str(option) for option in options])
-
-
-@pytest.fixture
 def packs(tmp_path: Path) -> Path:
     """Frame packs of a few clips of one speaker."""
     rng, clips = np.random.default_rng(0), []
