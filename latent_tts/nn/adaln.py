@@ -29,8 +29,8 @@ class AdaLNBlock(nn.Module):
 class AdaLNMLP(nn.Module):
     """x (..., C_in), steered by c (..., dim) -> (..., C_out); zero everywhere before it has learnt.
 
-    ``steering`` are the modules that what extends it makes c with. They stand behind ``enter``: the optimiser's state in
-    a checkpoint knows weights by their order.
+    ``steering`` are the modules that what extends it makes c with. They stand behind ``enter``: the state of an
+    optimiser in a checkpoint knows weights by their order.
     """
 
     def __init__(self, in_dim: int, out_dim: int, dim: int, layers: int, **steering: nn.Module):
