@@ -19,6 +19,7 @@ from stage import stage
 
 from latent_tts.codec.sizes import CodecConfig
 from latent_tts.errors import UserError
+from latent_tts.lm.latent_lm import LatentLMConfig
 from latent_tts.model_dir import load_lm, load_weights
 from latent_tts.train.fit import Fit, fit
 
@@ -75,16 +76,17 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def add_task(parser: ArgumentParser, build: type) -> None:
-    """Let ``parser`` read the settings of a task. The class of a codec's sizes, ``class_path``, decides its kind."""
-    set_parsing_settings(subclasses_enabled=[CodecConfig])
+    """Let ``parser`` read the settings of a task. The class of a part's sizes, ``class_path``, decides its kind."""
+    set_parsing_settings(subclasses_enabled=[CodecConfig, LatentLMConfig])
     parser.add_class_arguments(build, "task")
 
 
-def sizes_of(init: Path | None) -> dict[str, object]:
+def sizes_of(init: Path | None) -> dict[str, dict]:
     """The settings of the language model in ``init``, as defaults of a task that trains a head for it."""
     if init is None:
         raise UserError("a head needs --init MODEL_DIR, the model whose head it is to replace")
-    return {f"task.lm.{name}": value for name, value in asdict(load_lm(init).config).items()}
+    config = load_lm(init).config
+    return {"task.lm": {"class_path": type(config).__name__, "init_args": asdict(config)}}
 
 
 def begin_with(task: torch.nn.Module, part: str, init: Path) -> None:

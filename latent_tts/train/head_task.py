@@ -8,6 +8,7 @@ import torch
 
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling, Utterances
+from latent_tts.lm.aligned import AlignedLMConfig
 from latent_tts.lm.heads import energy_score
 from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
 from latent_tts.train.lm_task import LMTask, LMTraining
@@ -37,7 +38,7 @@ class HeadTask(LMTask):
         *("dropout", "condition_dropout", "advance_weight"),
     }
 
-    def __init__(self, lm: LatentLMConfig = LatentLMConfig(), training: HeadTraining = HeadTraining()):
+    def __init__(self, lm: LatentLMConfig = AlignedLMConfig(), training: HeadTraining = HeadTraining()):
         super().__init__(lm, training)
         learning = {*self.own, "condition"} if training.condition else self.own
         for name, parameter in self.lm.named_parameters():
@@ -47,9 +48,9 @@ class HeadTask(LMTask):
         """Copy all but the head from ``model``. UserError where more than the head is of another size."""
         here, there = asdict(self.lm.config), asdict(model.config)
         for name in sorted(here.keys() - self.free):
-            if here[name] != there[name]:
+            if here[name] != there.get(name):
                 raise UserError(
-                    f"lm.{name} is {here[name]}, but {there[name]} in the model whose head is to be replaced; leave it "
+                    f"lm.{name} is {here[name]}, but {there.get(name)} in the model whose head is to be replaced; leave it "
                     "out, only the head is new"
                 )
         trunk = {k: v for k, v in model.state_dict().items() if k.split(".")[0] not in self.own}

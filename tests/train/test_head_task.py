@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import LATENT_DIM, tiny_lm, utterance
+from tiny import LATENT_DIM, LM_KINDS, tiny_lm, utterance
 
 from latent_tts.data.frame_pack import EncodedClip, write_frame_pack
 from latent_tts.errors import UserError
@@ -89,13 +89,16 @@ def write_frames(folder: Path) -> Path:
     return folder
 
 
-def test_from_a_model_directory_to_another(tmp_path, monkeypatch, capsys):
-    """train.py and pack_model.py: the trunk's sizes come from --init, the head's from options."""
+@pytest.mark.parametrize("kind", LM_KINDS)
+def test_from_a_model_directory_to_another(kind, tmp_path, monkeypatch, capsys):
+    """train.py and pack_model.py: the trunk's kind and sizes come from --init, the head's from settings."""
     monkeypatch.syspath_prepend(str(RECIPES))
     train, pack = (importlib.import_module(name).main for name in ("train", "pack_model"))
-    save_part(tmp_path / "init", "lm", tiny_lm(heads=4))
+    save_part(tmp_path / "init", "lm", tiny_lm(kind=kind, heads=4))
+    config = tmp_path / "head.yaml"
+    config.write_text("task: {lm: {head: energy}}")
     exp, out = tmp_path / "exp", tmp_path / "out"
-    new = ["--task.lm.head=energy", "--task.lm.head_dim=16", "--task.training.steps=2", "--task.training.warmup=1"]
+    new = ["--config", str(config), "--task.lm.head_dim=16", "--task.training.steps=2", "--task.training.warmup=1"]
     how = ["--fit.accelerator=cpu", "--fit.progress=false", "--data", str(write_frames(tmp_path)), "--exp", str(exp)]
     assert train(["head", *how, *new]) == 2 and "a head needs --init" in capsys.readouterr().err
     assert train(["head", *how, *new, "--init", str(tmp_path / "init")]) == 0 and (exp / "train.done").exists()
