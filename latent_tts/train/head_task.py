@@ -50,8 +50,8 @@ class HeadTask(LMTask):
         for name in sorted(here.keys() - self.free):
             if here[name] != there.get(name):
                 raise UserError(
-                    f"lm.{name} is {here[name]}, but {there.get(name)} in the model whose head is to be replaced; leave it "
-                    "out, only the head is new"
+                    f"lm.{name} is {here[name]}, but {there.get(name)} in the model whose head is to be replaced; "
+                    "leave it out, only the head is new"
                 )
         trunk = {k: v for k, v in model.state_dict().items() if k.split(".")[0] not in self.own}
         for network in (self.lm, self.average.module):
