@@ -127,19 +127,23 @@ class LatentLM(nn.Module, ABC):
 
     def loss(self, batch: Utterances) -> dict[str, Tensor]:
         """``diffusion``: mean squared error of v; the decisions' loss under their own name."""
+        frames, cond, decision = self.learnt(batch)
+        dropped = torch.rand(len(cond), 1, device=cond.device) < self.config.condition_dropout
+        diffusion = self.head.loss(frames, torch.where(dropped, self.null, cond)).mean()
+        total = diffusion + self.decision_weight * decision
+        return {"loss": total, "diffusion": diffusion, self.decision: decision}
+
+    def learnt(self, batch: Utterances) -> tuple[Tensor, Tensor, Tensor]:
+        """What a batch teaches: frames (M, D), the conditions (M, H) to draw them from, the decisions' loss ()."""
         count = batch.frames.shape[1] + 1
         lesson = self.lesson(batch)
         states = self.transformer(lesson.inputs, padding=lesson.padding)[:, -count:]
-        learnt = has_text(batch, count)
-        time = torch.arange(count, device=learnt.device)
-        decided, drawn = learnt & (time <= batch.frame_lens[:, None]), learnt & (time < batch.frame_lens[:, None])
+        known = has_text(batch, count)
+        time = torch.arange(count, device=known.device)
+        decided, drawn = known & (time <= batch.frame_lens[:, None]), known & (time < batch.frame_lens[:, None])
         decision = self.decision_loss(states[decided], lesson.decisions[decided])
         cond = self.condition(sum(lesson.told, states))[drawn]
-        dropped = torch.rand(len(cond), 1, device=cond.device) < self.config.condition_dropout
-        cond = torch.where(dropped, self.null, cond)
-        diffusion = self.head.loss(batch.frames[drawn[:, :-1]], cond).mean()
-        total = diffusion + self.decision_weight * decision
-        return {"loss": total, "diffusion": diffusion, self.decision: decision}
+        return batch.frames[drawn[:, :-1]], cond, decision
 
     @torch.inference_mode()
     def generate(self, prompt: Utterances, sampling: Sampling) -> Iterator[Chunk]:
