@@ -49,7 +49,7 @@ EXTRAS = {
     # imports torchaudio, hence the pair that goes together.
     "bench": ["torch==2.11.*", "torchaudio==2.11.*", "transformers>=5.23", "vocos>=0.1"],
     "demo": ["gradio>=6.20"],
-    "test": ["pytest>=8", "hypothesis", "ruff", "diffusers", "num2words"],
+    "test": ["pytest>=8", "hypothesis", "ruff", "diffusers", "num2words", "praatio>=6"],
 }
 
 setup(
