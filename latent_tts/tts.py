@@ -108,24 +108,31 @@ class TTS:
             yield from self._faded(self._decode(self.lm.generate(self.prompt(phones, voice), sampling)))
 
     def timed(self, text: str, voice: Voice, sampling: Sampling = Sampling()) -> Timed:
-        """What ``speak`` says, with the times of words and phones, as finely as frames are. UserError for a model that
-        does not know them: one that reads its text otherwise than through a pointer."""
+        """What ``speak`` says, with the times of words and phones. UserError as by ``times``."""
         pieces, words, phones = [], [], []
         for i, (sentence, symbols) in enumerate(self._sentences(text)):
             if i:
                 pieces.append(torch.zeros(round(PAUSE_SECONDS * self.sample_rate)))
             begin = sum(map(len, pieces)) / self.sample_rate
             chunks = list(self.lm.generate(self.prompt(symbols, voice), sampling))
-            begun = torch.cat([chunk.phones[0] for chunk in chunks])
-            if (begun < 0).any():
-                raise UserError("this model does not know when it says what; take one that reads through a pointer")
+            times = self.times(sentence, symbols, torch.cat([chunk.phones[0] for chunk in chunks]))
             pieces += self._faded(self._decode(iter(chunks)))
-            onsets = (onsets_of(begun, len(symbols)) / self.codec.frame_rate).tolist()
-            said = phone_intervals(symbols, onsets, len(begun) / self.codec.frame_rate)
-            spelled = [word for word, _ in self.phonemizer.words(sentence)]
-            words += [word.later(begin) for word in word_intervals(said, SymbolTable.SEPARATORS, spelled)]
-            phones += [phone.later(begin) for phone in said]
+            for kind, found in zip((words, phones), times):
+                kind += [interval.later(begin) for interval in found]
         return Timed(torch.cat(pieces), tuple(words), tuple(phones))
+
+    def times(self, text: str, phones: Sequence[str], begun: Tensor) -> tuple[list[Interval], list[Interval]]:
+        """When the words of a normalised sentence and its phones are said, in seconds, as finely as frames are.
+
+        ``begun`` (N,) is ``Chunk.phones`` of its frames. UserError where the model does not know: one that reads its
+        text otherwise than through a pointer.
+        """
+        if (begun < 0).any():
+            raise UserError("this model does not know when it says what; take one that reads through a pointer")
+        onsets = (onsets_of(begun, len(phones)) / self.codec.frame_rate).tolist()
+        said = phone_intervals(phones, onsets, len(begun) / self.codec.frame_rate)
+        words = [word for word, _ in self.phonemizer.words(text)]
+        return word_intervals(said, SymbolTable.SEPARATORS, words), said
 
     @torch.inference_mode()
     def speak_batch(

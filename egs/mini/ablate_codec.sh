@@ -20,7 +20,7 @@ fail() { echo "ablate_codec.sh: error: $*" >&2; exit 2; }
 [ -f "$trials" ] || fail "--trials: no file '$trials'"
 [ -x "$python" ] || fail "--python $python does not run; 'make test' installs all into .venv"
 if [ -z "$variants" ]; then
-  variants=$(cd "$here/conf/ablation" && printf '%s\n' *.yaml | sed -n '/^lm_/d;/^head_/d;s/\.yaml$//p')
+  variants=$(cd "$here/conf/ablation" && printf '%s\n' *.yaml | sed -n '/^\(head\|lm\)_/!s/\.yaml$//p')
 fi
 mkdir -p "$work_dir"
 scores=()

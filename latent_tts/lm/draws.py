@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 
 class RowDraws:
-    """A generator for each of ``rows`` rows, all seeded alike: what a row draws does not depend on its neighbours."""
+    """A generator for each row, so that what a row draws does not depend on its neighbours."""
 
-    def __init__(self, rows: int, seed: int, device: torch.device):
+    def __init__(self, seeds: Sequence[int], device: torch.device):
         self.device = device
-        self.generators = [torch.Generator().manual_seed(seed) for _ in range(rows)]
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def normal(self, dim: int) -> Tensor:
         """(B, dim) of unit variance."""

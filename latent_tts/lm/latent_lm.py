@@ -142,9 +142,9 @@ class LatentLM(nn.Module, ABC):
         count = batch.frames.shape[1] + 1
         lesson = self.lesson(batch)
         states = self.transformer(lesson.inputs, padding=lesson.padding)[:, -count:]
-        learnt = has_text(batch, count)
-        time = torch.arange(count, device=learnt.device)
-        decided, drawn = learnt & (time <= batch.frame_lens[:, None]), learnt & (time < batch.frame_lens[:, None])
+        known = has_text(batch, count)
+        time = torch.arange(count, device=known.device)
+        decided, drawn = known & (time <= batch.frame_lens[:, None]), known & (time < batch.frame_lens[:, None])
         decision = self.decision_loss(states[decided], lesson.decisions[decided])
         cond = self.conditions(states, lesson.told, F.pad(batch.frames, (0, 0, 1, 0)))
         return batch.frames[drawn[:, :-1]], cond[drawn], decision
