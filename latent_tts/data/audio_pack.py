@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from latent_tts import audio
 from latent_tts.data.kaldi import Entry, read_data_dir
+from latent_tts.data.step_batches import StepBatches, dealt
 from latent_tts.errors import UserError
 
 
@@ -82,7 +82,7 @@ def _decoded(entry: Entry, sample_rate: int) -> np.ndarray:
     return (wav.clip(-1, 1) * 32767).astype(np.int16)
 
 
-class CropBatches(Dataset):
+class CropBatches(StepBatches):
     """Item ``step`` is the batch of training step ``step``: (B, 1, samples) random crops at random gains.
 
     Half of them are played at a random ``tempo``, which moves pitch, formants and rate alike: more voices. A batch
@@ -100,12 +100,9 @@ class CropBatches(Dataset):
         lengths = np.array([pack.spans[utt][1] for utt in self.utts], dtype=np.float64)
         self.weights = lengths / lengths.sum()
 
-    def __len__(self) -> int:
-        return self.steps
-
-    def __getitem__(self, step: int) -> np.ndarray:
-        rng = np.random.default_rng((self.seed, step))
-        return np.stack([self._crop(rng) for _ in range(self.batch_size)])
+    def share(self, step: int, rank: int, world: int) -> np.ndarray:
+        rows = dealt(range(self.batch_size), rank, world)
+        return np.stack([self._crop(np.random.default_rng((self.seed, step, row, 1))) for row in rows])
 
     def _crop(self, rng: np.random.Generator) -> np.ndarray:
         """(1, samples); a short recording is padded."""

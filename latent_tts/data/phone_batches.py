@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from latent_tts.data.audio_pack import AudioPack
+from latent_tts.data.step_batches import StepBatches, dealt
 from latent_tts.errors import UserError
 
 
-class PhoneBatches(Dataset):
+class PhoneBatches(StepBatches):
     """Item ``step``: (wav (B, T), wav_lens (B,), text (B, L), text_lens (B,)), about ``batch_seconds`` in all.
 
     ``folder`` is an audio pack with ``phones.json`` ({utt: [ids]}) beside it. Neighbours in length share a batch;
@@ -36,13 +36,10 @@ class PhoneBatches(Dataset):
                 self.batches.append([])
             self.batches[-1].append(utt)
 
-    def __len__(self) -> int:
-        return self.steps
-
-    def __getitem__(self, step: int) -> tuple[Tensor, ...]:
+    def share(self, step: int, rank: int, world: int) -> tuple[Tensor, ...]:
         epoch, place = divmod(step, len(self.batches))
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.batches))
-        utts = self.batches[order[place]]
+        utts = dealt(self.batches[order[place]], rank, world)
         wavs = [torch.from_numpy(self.pack[utt]) for utt in utts]
         texts = [torch.tensor(self.phones[utt]) for utt in utts]
         pad = torch.nn.utils.rnn.pad_sequence

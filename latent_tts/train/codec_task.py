@@ -9,7 +9,7 @@ import lightning
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import ConcatDataset, Dataset
+from torch.utils.data import Dataset
 
 from latent_tts.codec.autoencoder import Codec
 from latent_tts.codec.bottleneck import SigmaVAEConfig
@@ -22,6 +22,7 @@ from latent_tts.codec.losses import (
 )
 from latent_tts.codec.sizes import CodecConfig
 from latent_tts.data.audio_pack import AudioPack, CropBatches
+from latent_tts.data.step_batches import Consecutive
 from latent_tts.train.optim import adamw, averaged, descend, warmup_cosine
 
 
@@ -77,7 +78,7 @@ class CodecTask(lightning.LightningModule):
             ),
         ]
         valid = CropBatches(AudioPack(folder / "valid"), 4, self._samples(2 * t.crop_seconds), 4, seed=1)
-        return ConcatDataset(self.crops), valid
+        return Consecutive(self.crops), valid
 
     def _samples(self, seconds: float) -> int:
         return round(seconds * self.codec.frame_rate) * self.codec.hop_length

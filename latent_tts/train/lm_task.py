@@ -9,7 +9,7 @@ import lightning
 import torch
 from torch.utils.data import Dataset
 
-from latent_tts.data.frame_pack import CloningBatches
+from latent_tts.data.cloning import CloningBatches, CloningConfig
 from latent_tts.frames import Utterances
 from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
 from latent_tts.train.optim import adamw, averaged, descend, warmup_cosine
@@ -32,10 +32,15 @@ class LMTraining:
 class LMTask(lightning.LightningModule):
     """A language model and its averaged weights. Batches are Utterances."""
 
-    def __init__(self, lm: LatentLMConfig = LatentLMConfig(), training: LMTraining = LMTraining()):
+    def __init__(
+        self,
+        lm: LatentLMConfig = LatentLMConfig(),
+        training: LMTraining = LMTraining(),
+        cloning: CloningConfig = CloningConfig(),
+    ):
         super().__init__()
         self.automatic_optimization = False
-        self.training_config = training
+        self.training_config, self.cloning = training, cloning
         self.lm = LatentLM(lm)
         self.average = averaged(self.lm, training.ema)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
@@ -44,8 +49,8 @@ class LMTask(lightning.LightningModule):
         """Training and validation batches from ``folder/{train,valid}``, both frame packs."""
         t = self.training_config
         return (
-            CloningBatches(folder / "train", t.batch_frames, t.steps, t.seed),
-            CloningBatches(folder / "valid", t.batch_frames, 8, seed=1),
+            CloningBatches(folder / "train", t.batch_frames, t.steps, t.seed, self.cloning),
+            CloningBatches(folder / "valid", t.batch_frames, 8, 1, self.cloning),
         )
 
     def configure_optimizers(self):
