@@ -23,7 +23,7 @@ from latent_tts.codec.losses import (
 from latent_tts.codec.sizes import CodecConfig
 from latent_tts.data.audio_pack import AudioPack, CropBatches
 from latent_tts.data.step_batches import Consecutive
-from latent_tts.train.optim import adamw, averaged, descend, warmup_cosine
+from latent_tts.train.optim import adamw, averaged, descend, seed_step, warmup_cosine
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,12 @@ class CodecTask(lightning.LightningModule):
         judge_schedule = warmup_cosine(judge, t.warmup, t.steps)
         return [generator, judge], [schedule, judge_schedule]
 
+    def heard(self, wav: Tensor) -> tuple[str, float]:
+        return "sound", wav.numel() / self.codec.sample_rate
+
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         step = int(self.step)
-        torch.manual_seed(self.training_config.seed * 1_000_003 + step)
+        seed_step(self, self.training_config.seed)
         if step == self.training_config.encoder_until:
             self.freeze_encoder(batch)
         learns = step < self.training_config.encoder_until
@@ -135,7 +138,7 @@ class CodecTask(lightning.LightningModule):
         codec = self.average.module
         output = codec.decode(codec.encode(wav))
         terms = self.spectral(output[:, 0].float(), wav[..., : output.shape[-1]][:, 0])
-        self.log_dict({f"valid/{k}": v for k, v in terms.items()}, prog_bar=True)
+        self.log_dict({f"valid/{k}": v for k, v in terms.items()}, prog_bar=True, sync_dist=True)
         if batch_idx == 0:
             self.show(wav[0, 0], output[0, 0])
 

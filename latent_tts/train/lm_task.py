@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from latent_tts.data.cloning import CloningBatches, CloningConfig
 from latent_tts.frames import Utterances
 from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
-from latent_tts.train.optim import adamw, averaged, descend, warmup_cosine
+from latent_tts.train.optim import adamw, averaged, descend, seed_step, warmup_cosine
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,12 @@ class LMTask(lightning.LightningModule):
     def transfer_batch_to_device(self, batch: Utterances, device: torch.device, dataloader_idx: int) -> Utterances:
         return batch.to(device)
 
+    def heard(self, batch: Utterances) -> tuple[str, float]:
+        return "frames", float(batch.frame_lens.sum())
+
     def training_step(self, batch: Utterances, batch_idx: int) -> None:
         t = self.training_config
-        torch.manual_seed(t.seed * 1_000_003 + int(self.step))
+        seed_step(self, t.seed)
         terms = self.lm.loss(batch)
         norm = descend(self, "lm", self.lm, terms["loss"], t.clip)
         self.average.update_parameters(self.lm)
@@ -74,4 +77,5 @@ class LMTask(lightning.LightningModule):
     def validation_step(self, batch: Utterances, batch_idx: int) -> None:
         torch.manual_seed(batch_idx)
         terms = self.average.module.loss(batch)
-        self.log_dict({f"valid/{name}": value for name, value in terms.items()}, prog_bar=True, batch_size=len(batch))
+        named = {f"valid/{name}": value for name, value in terms.items()}
+        self.log_dict(named, prog_bar=True, batch_size=len(batch), sync_dist=True)
