@@ -1,9 +1,9 @@
 """Train a part: python recipes/train.py codec|aligner|lm --config conf/codec.yaml --data dump --exp exp/codec
 
-The same command trains on a CPU, on a GPU or on many: --fit.devices 8 starts a process for each GPU, and they share every
-batch, so that sizes in the config are those of all processes together. With --fit.nodes it is started on each node, by
-torchrun or Slurm. Leaves config.yaml (what it ran with), checkpoints/, tensorboard/ and, after the last step, train.done
-in --exp.
+The same command trains on a CPU, on a GPU or on many: --fit.devices 8 starts a process for each GPU. They share every
+batch, so sizes in the config are those of all processes together. With --fit.nodes it is started on each node, by
+torchrun or Slurm. Leaves config.yaml (what it ran with), checkpoints/, tensorboard/ and, after the last step,
+train.done in --exp.
 """
 
 from __future__ import annotations

@@ -256,7 +256,7 @@ def test_killed_while_it_writes_it_goes_on(tmp_path):
     """SIGKILL at any moment: the last checkpoint can be loaded, and what follows is the unbroken run, bit for bit."""
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    folders = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    folders = [*map(str, Path(__file__).parents[1:3]), os.environ.get("PYTHONPATH", "")]
     environment = {"PYTHONPATH": os.pathsep.join(folders), "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(
         [sys.executable, Path(__file__).with_name("killed.py"), tmp_path],
@@ -305,9 +305,12 @@ def test_the_dashboard_shows_numbers_sounds_and_pictures(tmp_path):
     assert {"original", "reconstruction"} <= set(tags["audio"])
     assert {"spectrum/original", "spectrum/reconstruction"} <= set(tags["images"])
     pace, memory = board.Scalars("run/steps_per_second"), board.Scalars("run/resident_gib")
-    for scalars in (pace, memory, board.Scalars("codec/mel")):
+    heard = board.Scalars("run/sound_per_second")
+    for scalars in (pace, memory, heard, board.Scalars("codec/mel")):
         assert [event.step for event in scalars] == [1, 3, 5]
     assert sum(2 / e.value for e in pace) < spent
+    seconds = 2 * 5 * CODEC.hop_length / CODEC.sample_rate  # of a batch
+    assert [e.value for e in heard] == pytest.approx([e.value * seconds for e in pace])
     assert 0.05 < memory[0].value <= memory[-1].value <= peak_resident()
 
 
