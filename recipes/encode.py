@@ -48,7 +48,8 @@ def main(argv: list[str] | None = None) -> None:
         return
     voices = [PseudoSpeaker.parse(voice) for voice in options.voices]
     codec, speakers = load_codec(options.codec), {e.utt: e.spk for e in read_data_dir(options.data_dir)}
-    pack, alignments = AudioPack(options.pack), json.loads((options.pack / "alignments.json").read_text())
+    pack = AudioPack(options.pack, codec.sample_rate)
+    alignments = json.loads((options.pack / "alignments.json").read_text())
     alignments = {utt: found for utt, found in alignments.items() if wanted(options, speakers[utt], found["score"])}
     frames, clips, position, crowded = [], [], 0, 0
     for copy, voice in enumerate(voices):

@@ -18,12 +18,20 @@ from latent_tts.errors import UserError
 
 
 class AudioPack:
-    """Recordings of one data directory at one rate: ``pack[utt]`` is float32 (T,) in [-1, 1]."""
+    """Recordings of one data directory at one rate: ``pack[utt]`` is float32 (T,) in [-1, 1].
 
-    def __init__(self, folder: Path):
+    UserError where that is not ``sample_rate``, the rate of the model that is to hear them.
+    """
+
+    def __init__(self, folder: Path, sample_rate: int | None = None):
         self.folder = Path(folder)
         index = json.loads((self.folder / "index.json").read_text())
         self.sample_rate: int = index["sample_rate"]
+        if sample_rate not in (None, self.sample_rate):
+            raise UserError(
+                f"{folder} holds sound at {self.sample_rate} Hz and the model hears {sample_rate}; "
+                "set its sample_rate, or pack the recordings at that rate into another folder"
+            )
         self.spans: dict[str, tuple[int, int]] = {utt: tuple(span) for utt, span in index["spans"].items()}
         self.samples = np.load(self.folder / "samples.npy", mmap_mode="r")
 

@@ -18,12 +18,14 @@ class PhoneBatches(StepBatches):
     """Item ``step``: (wav (B, T), wav_lens (B,), text (B, L), text_lens (B,)), about ``batch_seconds`` in all.
 
     ``folder`` is an audio pack with ``phones.json`` ({utt: [ids]}) beside it. Neighbours in length share a batch;
-    which batch comes at a step depends on ``seed`` and ``step`` alone. What lacks sound or phones is left out; nothing
-    left is a UserError.
+    which batch comes at a step depends on ``seed`` and ``step`` alone. What lacks sound or phones is left out. UserError
+    where nothing is left, and where the sound is not at ``sample_rate``.
     """
 
-    def __init__(self, folder: Path, batch_seconds: float, steps: int, seed: int = 0):
-        self.pack = AudioPack(folder)
+    def __init__(
+        self, folder: Path, batch_seconds: float, steps: int, seed: int = 0, sample_rate: int | None = None
+    ):
+        self.pack = AudioPack(folder, sample_rate)
         self.phones: dict[str, list[int]] = json.loads((folder / "phones.json").read_text())
         self.steps, self.seed = steps, seed
         utts = sorted((u for u in self.phones if u in self.pack.spans), key=lambda u: self.pack.spans[u][1])

@@ -42,10 +42,10 @@ class AlignerTask(lightning.LightningModule):
 
     def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
         """Training and validation batches from ``folder/{train,valid}``: audio packs with ``phones`` beside them."""
-        t = self.training_config
+        t, rate = self.training_config, self.aligner.config.sample_rate
         return (
-            PhoneBatches(folder / "train", t.batch_seconds, t.steps, t.seed),
-            PhoneBatches(folder / "valid", t.batch_seconds, 4, seed=1),
+            PhoneBatches(folder / "train", t.batch_seconds, t.steps, t.seed, rate),
+            PhoneBatches(folder / "valid", t.batch_seconds, 4, 1, rate),
         )
 
     def configure_optimizers(self):

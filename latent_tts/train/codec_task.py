@@ -69,7 +69,7 @@ class CodecTask(lightning.LightningModule):
 
     def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
         """Training and validation batches from ``folder/train`` and ``folder/valid``, both audio packs."""
-        t, train = self.training_config, AudioPack(folder / "train")
+        t, train = self.training_config, AudioPack(folder / "train", self.codec.sample_rate)
         alone = min(t.adversarial_from, t.steps)
         self.crops = [
             CropBatches(train, t.batch_size, self._samples(t.crop_seconds), alone, t.seed),
@@ -77,7 +77,7 @@ class CodecTask(lightning.LightningModule):
                 train, t.adversarial_batch_size, self._samples(t.adversarial_crop_seconds), t.steps - alone, t.seed
             ),
         ]
-        valid = CropBatches(AudioPack(folder / "valid"), 4, self._samples(2 * t.crop_seconds), 4, seed=1)
+        valid = CropBatches(AudioPack(folder / "valid", self.codec.sample_rate), 4, self._samples(2 * t.crop_seconds), 4, seed=1)
         return Consecutive(self.crops), valid
 
     def _samples(self, seconds: float) -> int:

@@ -17,10 +17,12 @@ import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, Timer, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from latent_tts.errors import UserError
 from latent_tts.train.optim import NotFinite
 
 
@@ -31,7 +33,7 @@ class Fit:
     accelerator: str = "auto"
     devices: int = 1  # processes on each node, a GPU each; -1 is every GPU
     nodes: int = 1
-    strategy: Literal["auto", "ddp"] = "auto"  # auto: ddp where there are several processes
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"  # auto: ddp where there are several processes
     precision: str = "bf16-mixed"
     checkpoint_minutes: float = 5.0
     validate_every: int = 500  # steps
@@ -61,7 +63,8 @@ def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folde
     ``task.step`` counts the optimiser's steps and travels in the checkpoint; ``batches[step]`` is one whole batch, and
     several processes need StepBatches to share it. Their gradients are averaged: each counts alike, however many frames
     it had. Returns whether the last batch was reached. Called again on the same folder it resumes, with as many
-    processes or with others: the batches stay the same, what is drawn at random in the network does not. Raises
+    processes or with others: the batches stay the same, what is drawn at random in the network does not. With several
+    processes ``valid`` is shared as well and the curves of training are those of process 0's rows. Raises
     NotFinite, in every process, where a loss or a gradient of one is not finite: its message names the file in
     ``folder`` that holds the batch, the checkpoint stays.
     """
@@ -70,7 +73,7 @@ def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folde
         accelerator=options.accelerator,
         devices=options.devices,
         num_nodes=options.nodes,
-        strategy=_strategy(options),
+        strategy=_strategy(task, last, options),
         precision=options.precision,
         max_epochs=-1,
         val_check_interval=min(options.validate_every, len(batches)),
@@ -95,11 +98,26 @@ def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folde
     return int(task.step) >= len(batches)
 
 
-def _strategy(options: Fit) -> str | DDPStrategy:
-    """DDP looks for parameters that a loss does not reach: a GAN has several losses, and an encoder may be frozen."""
+def _strategy(task: lightning.LightningModule, last: Path, options: Fit) -> str | Strategy:
+    """UserError where FSDP is asked for and cannot be.
+
+    DDP looks for parameters that a loss does not reach: a GAN has several losses, and an encoder may be frozen. FSDP
+    writes whole weights and whole optimisers into one file, as others do, so that anything can go on from there; but it
+    numbers the optimiser's parameters as the network does, and so cannot itself go on from what others wrote.
+    """
     if options.strategy == "auto" and options.devices == options.nodes == 1:
         return "auto"
-    return DDPStrategy(find_unused_parameters=True)
+    if options.strategy != "fsdp":
+        return DDPStrategy(find_unused_parameters=True)
+    if not is_overridden("configure_model", task):
+        raise UserError(f"{type(task).__name__} cannot be spread over processes; give --fit.strategy ddp")
+    if last.exists():
+        saved = torch.load(last, map_location="cpu", weights_only=True, mmap=True)["optimizer_states"][0]
+        numbers = saved["param_groups"][0]["params"]
+        if numbers == list(range(len(numbers))):
+            raise UserError(f"{last} was not written by fsdp, which cannot go on from there; give --fit.strategy ddp")
+    devices = options.devices if options.devices > 0 else torch.cuda.device_count()
+    return ModelParallelStrategy(devices * options.nodes, 1, save_distributed_checkpoint=False)
 
 
 class LastStep(lightning.Callback):

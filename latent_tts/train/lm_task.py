@@ -13,6 +13,7 @@ from latent_tts.data.cloning import CloningBatches, CloningConfig
 from latent_tts.frames import Utterances
 from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
 from latent_tts.train.optim import adamw, averaged, descend, seed_step, warmup_cosine
+from latent_tts.train.sharding import shard
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,12 @@ class LMTask(lightning.LightningModule):
             CloningBatches(folder / "train", t.batch_frames, t.steps, t.seed, self.cloning),
             CloningBatches(folder / "valid", t.batch_frames, 8, 1, self.cloning),
         )
+
+    def configure_model(self) -> None:
+        """Spread both networks over the processes where FSDP asks for it."""
+        if self.device_mesh is not None:
+            for network in (self.lm, self.average.module):
+                shard(network, network.transformer.blocks, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self):
         t = self.training_config

@@ -7,6 +7,7 @@ import math
 import lightning
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.tensor import DTensor
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -78,6 +79,7 @@ def descend(
     optimizer.zero_grad()
     task.manual_backward(loss)
     norm = nn.utils.clip_grad_norm_(module.parameters(), clip)
+    norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
     check_finite(norm, part, step, "the gradient")
     optimizer.step()
     schedule.step()

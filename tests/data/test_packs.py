@@ -16,6 +16,7 @@ from latent_tts.data.audio_pack import AudioPack, CropBatches, pack_audio
 from latent_tts.data.clips import cut_clips
 from latent_tts.data.kaldi import Entry, write_data_dir
 from latent_tts.data.phone_batches import PhoneBatches
+from latent_tts.errors import UserError
 
 RATE = 16000
 SECONDS = {"ann-1": 1.5, "ann-2": 3.0, "bob-1": 2.0, "bob-2": 2.2}
@@ -66,6 +67,11 @@ class TestAudioPack:
         assert again.spans == first.spans
         assert {path: path.stat().st_mtime_ns for path in (tmp_path / "pack").iterdir()} == before
         assert {path.name for path in before} == {"samples.npy", "index.json"}
+
+    def test_another_rate_than_the_model_s_is_refused(self, pack):
+        assert AudioPack(pack.folder, RATE).spans == pack.spans
+        with pytest.raises(UserError, match="holds sound at 16000 Hz and the model hears 24000; set its sample_rate"):
+            AudioPack(pack.folder, 24000)
 
     def test_half_a_pack_is_made_anew(self, corpus, tmp_path):
         """Broken off before its index was there."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 import sys
 import traceback
@@ -20,6 +21,7 @@ import torch
 import torch.utils.tensorboard  # noqa: F401
 from tiny import LATENT_DIM, sound, tiny_frame_pack
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from latent_tts.codec.bottleneck import SigmaVAEConfig
 from latent_tts.data.cloning import CloningBatches
@@ -99,7 +101,9 @@ def together(train: Callable[..., lightning.LightningModule], folder: Path, *abo
         if not child:
             os.environ |= {"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
             try:
-                torch.save(train(folder, *about, **more).state_dict(), folder / f"weights_{rank}.pt")
+                task = train(folder, *about, **more)
+                held = {k: v.to_local() if isinstance(v, DTensor) else v for k, v in task.state_dict().items()}
+                torch.save(held, folder / f"weights_{rank}.pt")
             except NotFinite as error:
                 (folder / f"error_{rank}.txt").write_text(str(error))
             except BaseException:
@@ -117,11 +121,15 @@ def main(folder: Path) -> None:
     tiny_frame_pack(folder / "pack")
     together(lm, folder / "straight", STEPS)
     together(lm, folder / "parts", STEPS - 2)
+    shutil.copytree(folder / "parts", folder / "alone")
     together(lm, folder / "parts", STEPS)
-    together(lm, folder / "alone", STEPS - 2)
     lm(folder / "alone", STEPS, world=1)
     together(lm, folder / "bad", STEPS, bad=(2, 1))
     together(codec, folder / "codec", STEPS)
+    together(lm, folder / "sharded", STEPS - 2, strategy="fsdp")
+    together(lm, folder / "sharded", STEPS, strategy="fsdp")
+    shutil.copytree(folder / "sharded", folder / "gathered")
+    lm(folder / "gathered", STEPS + 1, world=1)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from torch import Tensor
 pytest.importorskip("lightning")
 
 from latent_tts.data.cloning import CloningBatches  # noqa: E402
+from latent_tts.errors import UserError  # noqa: E402
+from latent_tts.train.fit import Fit, fit  # noqa: E402
 from tests.train import processes  # noqa: E402
 
 STEPS, WORLD = processes.STEPS, processes.WORLD
@@ -93,6 +95,37 @@ def test_another_number_of_processes_goes_on(folder):
     first, second = (saved["state_dict"]["lm.frame.weight"] for saved in (alone, together))
     fresh = processes.lm_task().lm.frame.weight
     assert 0 < (first - second).norm() < (second - fresh).norm()
+
+
+def test_fsdp_spreads_the_weights_and_trains_the_same(folder):
+    """Each process holds a half; the checkpoint has the whole, is as DDP's, and was itself resumed halfway."""
+    sharded, straight = checkpoint(folder / "sharded"), checkpoint(folder / "straight")
+    torch.testing.assert_close(sharded["state_dict"], straight["state_dict"], rtol=1e-4, atol=1e-5)
+    for name, whole in sharded["state_dict"].items():
+        if whole.ndim and name.startswith(("lm.", "average.module.")) and not name.endswith((".alpha", ".sigma")):
+            halves = [held[name] for held in weights(folder / "sharded")]
+            assert len(halves[0]) == -(-len(whole) // 2) and torch.equal(torch.cat(halves), whole), name
+
+
+def test_one_process_goes_on_from_fsdp(folder):
+    """With the state of each parameter: a step lets the mean of squares fade by a fiftieth, a first would by all."""
+    before, after = checkpoint(folder / "sharded"), checkpoint(folder / "gathered")
+    assert int(after["state_dict"]["step"]) == STEPS + 1
+    old, new = (saved["optimizer_states"][0] for saved in (before, after))
+    for one, other in zip(old["param_groups"], new["param_groups"]):
+        for first, second in zip(one["params"], other["params"]):
+            first, second = old["state"][first], new["state"][second]
+            assert int(second["step"]) == int(first["step"]) + 1 == STEPS + 1
+            assert (second["exp_avg_sq"] >= 0.979 * first["exp_avg_sq"]).all()
+    assert any(state["exp_avg_sq"].any() for state in old["state"].values())
+
+
+def test_what_fsdp_cannot_do_is_one_line(folder, tmp_path):
+    fsdp = Fit("cpu", WORLD, strategy="fsdp")
+    with pytest.raises(UserError, match="CodecTask cannot be spread over processes; give --fit.strategy ddp"):
+        fit(processes.codec_task(), processes.Crops(2), processes.Crops(1), tmp_path, fsdp)
+    with pytest.raises(UserError, match="last.ckpt was not written by fsdp, which cannot go on from there"):
+        fit(processes.lm_task(), processes.Crops(2), processes.Crops(1), folder / "straight", fsdp)
 
 
 def test_a_bad_batch_in_one_stops_both(folder):
