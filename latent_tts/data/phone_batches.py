@@ -18,8 +18,8 @@ class PhoneBatches(StepBatches):
     """Item ``step``: (wav (B, T), wav_lens (B,), text (B, L), text_lens (B,)), about ``batch_seconds`` in all.
 
     ``folder`` is an audio pack with ``phones.json`` ({utt: [ids]}) beside it. Neighbours in length share a batch;
-    which batch comes at a step depends on ``seed`` and ``step`` alone. What lacks sound or phones is left out. UserError
-    where nothing is left, and where the sound is not at ``sample_rate``.
+    which batch comes at a step depends on ``seed`` and ``step`` alone. What lacks sound or phones is left out. Nothing
+    left, or sound that is not at ``sample_rate``, is a UserError.
     """
 
     def __init__(

@@ -69,7 +69,8 @@ class CodecTask(lightning.LightningModule):
 
     def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
         """Training and validation batches from ``folder/train`` and ``folder/valid``, both audio packs."""
-        t, train = self.training_config, AudioPack(folder / "train", self.codec.sample_rate)
+        t = self.training_config
+        train, valid = (AudioPack(folder / split, self.codec.sample_rate) for split in ("train", "valid"))
         alone = min(t.adversarial_from, t.steps)
         self.crops = [
             CropBatches(train, t.batch_size, self._samples(t.crop_seconds), alone, t.seed),
@@ -77,8 +78,7 @@ class CodecTask(lightning.LightningModule):
                 train, t.adversarial_batch_size, self._samples(t.adversarial_crop_seconds), t.steps - alone, t.seed
             ),
         ]
-        valid = CropBatches(AudioPack(folder / "valid", self.codec.sample_rate), 4, self._samples(2 * t.crop_seconds), 4, seed=1)
-        return Consecutive(self.crops), valid
+        return Consecutive(self.crops), CropBatches(valid, 4, self._samples(2 * t.crop_seconds), 4, seed=1)
 
     def _samples(self, seconds: float) -> int:
         return round(seconds * self.codec.frame_rate) * self.codec.hop_length

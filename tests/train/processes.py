@@ -78,8 +78,8 @@ def lm(folder: Path, steps: int, world: int = WORLD, **about: object) -> LMTask:
     task, pack = lm_task(), folder.parent / "pack"
     batches, valid = Cloning(pack, TRAINING.batch_frames, steps), CloningBatches(pack, TRAINING.batch_frames, 1, 1)
     batches.bad = about.pop("bad", None)
-    options = {"precision": "32-true", "progress": False, "checkpoint_minutes": 0, "log_every": 1, "validate_every": 2}
-    fit(task, batches, valid, folder, Fit("cpu", world, **options, **about))
+    options = {"precision": "32-true", "progress": False, "log_every": 1, "validate_every": 3} | about
+    fit(task, batches, valid, folder, Fit("cpu", world, **options))
     return task
 
 
@@ -124,7 +124,7 @@ def main(folder: Path) -> None:
     shutil.copytree(folder / "parts", folder / "alone")
     together(lm, folder / "parts", STEPS)
     lm(folder / "alone", STEPS, world=1)
-    together(lm, folder / "bad", STEPS, bad=(2, 1))
+    together(lm, folder / "bad", STEPS, bad=(2, 1), checkpoint_minutes=0)
     together(codec, folder / "codec", STEPS)
     together(lm, folder / "sharded", STEPS - 2, strategy="fsdp")
     together(lm, folder / "sharded", STEPS, strategy="fsdp")
