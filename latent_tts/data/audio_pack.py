@@ -95,7 +95,8 @@ class CropBatches(StepBatches):
 
     Half of them are played at a random ``tempo``, which moves pitch, formants and rate alike: more voices. A batch
     depends on ``seed`` and ``step`` alone, so a resumed run sees what the unbroken one would have seen. ``skipped``
-    counts the silent places met so far, in whose stead others were taken. UserError where no place has sound.
+    counts the silent places met so far in this process, in whose stead others were taken. UserError where no place has
+    sound.
     """
 
     tempo = (0.85, 1.18)

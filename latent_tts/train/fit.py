@@ -20,7 +20,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from latent_tts.errors import UserError
 from latent_tts.train.optim import NotFinite
@@ -34,6 +34,7 @@ class Fit:
     devices: int = 1  # processes on each node, a GPU each; -1 is every GPU
     nodes: int = 1
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"  # auto: ddp where there are several processes
+    workers: int = 0  # that prepare batches, beside each process; a GPU wants some
     precision: str = "bf16-mixed"
     checkpoint_minutes: float = 5.0
     validate_every: int = 500  # steps
@@ -42,19 +43,34 @@ class Fit:
     progress: bool = True
 
 
-class FromStep(IterableDataset):
-    """This process's rows of the batches from ``first()`` on: a resumed run continues where the data was left.
+class Rows(IterableDataset):
+    """The rows of process ``rank`` of ``world`` of every batch from step ``first`` on, in turns with other workers."""
 
-    Several processes share every batch (see StepBatches), so the batch of a step does not depend on their number.
-    """
-
-    def __init__(self, batches: Dataset, trainer: lightning.Trainer, first: Callable[[], int] = int):
-        self.batches, self.trainer, self.first = batches, trainer, first
+    def __init__(self, batches: Dataset):
+        self.batches, self.first, self.rank, self.world = batches, 0, 0, 1
 
     def __iter__(self) -> Iterator:
-        rank, world = self.trainer.global_rank, self.trainer.world_size
-        for step in range(self.first(), len(self.batches)):
-            yield self.batches[step] if world == 1 else self.batches.share(step, rank, world)
+        worker = get_worker_info()
+        number, count = (worker.id, worker.num_workers) if worker else (0, 1)
+        for step in range(self.first + number, len(self.batches), count):
+            yield self.batches[step] if self.world == 1 else self.batches.share(step, self.rank, self.world)
+
+
+class FromStep(DataLoader):
+    """This process's rows of the batches from ``first()`` on: a resumed run continues where the data was left.
+
+    Several processes share every batch (see StepBatches), so the batch of a step does not depend on their number, nor
+    on that of the workers who prepare batches.
+    """
+
+    def __init__(self, batches: Dataset, trainer: lightning.Trainer, workers: int, first: Callable[[], int] = int):
+        super().__init__(Rows(batches), batch_size=None, num_workers=workers)
+        self.trainer, self.first = trainer, first
+
+    def __iter__(self) -> Iterator:
+        rows = self.dataset
+        rows.first, rows.rank, rows.world = self.first(), self.trainer.global_rank, self.trainer.world_size
+        return super().__iter__()
 
 
 def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folder: Path, options: Fit = Fit()) -> bool:
@@ -90,8 +106,8 @@ def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folde
     )
     trainer.fit(
         task,
-        DataLoader(FromStep(batches, trainer, lambda: int(task.step)), batch_size=None),
-        DataLoader(FromStep(valid, trainer), batch_size=None),
+        FromStep(batches, trainer, options.workers, lambda: int(task.step)),
+        FromStep(valid, trainer, 0),
         ckpt_path=last if last.exists() else None,
         weights_only=True,
     )

@@ -151,6 +151,16 @@ def test_a_run_in_two_parts_is_the_unbroken_one(part, tmp_path):
     assert_resumes(part, tmp_path / "parts", checkpoint(tmp_path / "straight"))
 
 
+def test_workers_change_nothing(tmp_path):
+    """Two prepare the batches, also after the run was broken off at an odd step."""
+    run("lm", tmp_path / "straight")
+    workers = replace(EXACT, workers=2)
+    assert run("lm", tmp_path / "parts", count=3, options=workers)[1]
+    task, done = run("lm", tmp_path / "parts", seed=1, options=workers)
+    assert done and int(task.step) == STEPS
+    assert_equal(checkpoint(tmp_path / "parts")["state_dict"], checkpoint(tmp_path / "straight")["state_dict"])
+
+
 def test_a_run_that_was_killed_or_failed_goes_on(tmp_path):
     run("lm", tmp_path / "straight")
     for name, stop in {"interrupted": interrupt, "failed": fail}.items():
