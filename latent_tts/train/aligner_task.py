@@ -54,6 +54,7 @@ class AlignerTask(lightning.LightningModule):
         return [optimizer], [warmup_cosine(optimizer, t.warmup, t.steps)]
 
     def heard(self, batch: tuple[Tensor, ...]) -> tuple[str, float]:
+        """What the pace of training is told in, and how much of it a batch holds."""
         return "sound", float(batch[1].sum()) / self.aligner.config.sample_rate
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:

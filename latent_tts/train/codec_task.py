@@ -92,6 +92,7 @@ class CodecTask(lightning.LightningModule):
         return [generator, judge], [schedule, judge_schedule]
 
     def heard(self, wav: Tensor) -> tuple[str, float]:
+        """What the pace of training is told in, and how much of it a batch holds."""
         return "sound", wav.numel() / self.codec.sample_rate
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:

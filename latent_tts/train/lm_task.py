@@ -69,6 +69,7 @@ class LMTask(lightning.LightningModule):
         return batch.to(device)
 
     def heard(self, batch: Utterances) -> tuple[str, float]:
+        """What the pace of training is told in, and how much of it a batch holds."""
         return "frames", float(batch.frame_lens.sum())
 
     def training_step(self, batch: Utterances, batch_idx: int) -> None:
