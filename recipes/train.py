@@ -1,6 +1,9 @@
 """Train a part: python recipes/train.py codec|aligner|lm --config conf/codec.yaml --data dump --exp exp/codec
 
-Leaves config.yaml (what it ran with), checkpoints/, tensorboard/ and, after the last step, train.done in --exp.
+The same command trains on a CPU, on a GPU or on many: --fit.devices 8 starts a process for each GPU. They share every
+batch, so sizes in the config are those of all processes together. With --fit.nodes it is started on each node, by
+torchrun or Slurm. Leaves config.yaml (what it ran with), checkpoints/, tensorboard/ and, after the last step,
+train.done in --exp.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from pathlib import Path
 
 import torch
 from jsonargparse import ArgumentParser, set_parsing_settings
+from lightning.pytorch.utilities import rank_zero_only
 from stage import stage
 
 from latent_tts.codec.sizes import CodecConfig
@@ -56,17 +60,25 @@ def main(argv: list[str] | None = None) -> None:
     if options.init and not done:
         begin_with(getattr(ready.task, part), ready.task.average.module, options.init / f"{part}.safetensors")
     options.exp.mkdir(parents=True, exist_ok=True)
-    parser.save(options, options.exp / "config.yaml", overwrite=True)
-    print(f"train: {part}: {'resuming at' if done else 'from'} step {done} of {len(train)}", file=sys.stderr)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    if rank_zero_only.rank == 0:
+        parser.save(options, options.exp / "config.yaml", overwrite=True)
+    say(f"{part}: {'resuming at' if done else 'from'} step {done} of {len(train)}")
+    for library in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
     finished = fit(ready.task, train, valid, options.exp, ready.fit)
     spent, here = time.monotonic() - before, int(ready.task.step)
-    print(f"train: {part}: {here - done} steps in {spent:.0f} s, at step {here} of {len(train)}", file=sys.stderr)
+    say(f"{part}: {here - done} steps in {spent:.0f} s, at step {here} of {len(train)}")
     if finished:
         (options.exp / "train.done").touch()
     else:
-        print(f"train: {part}: stopped before its end; the same command goes on from there", file=sys.stderr)
+        say(f"{part}: stopped before its end; the same command goes on from there")
+
+
+@rank_zero_only
+def say(what: str) -> None:
+    """On stderr, once for all processes."""
+    print(f"train: {what}", file=sys.stderr)
 
 
 def add_task(parser: ArgumentParser, build: type) -> None:
