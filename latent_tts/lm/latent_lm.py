@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import torch
@@ -37,6 +37,7 @@ class LatentLMConfig(ABC):
     previous_frame: bool = False  # whether the head's condition has the frame before in it
     dropout: float = 0.1
     condition_dropout: float = 0.1  # how often the head learns without its condition, for guidance
+    history_noise: float = 0.0  # in training: most noise on the frames heard, in their standard deviations
 
     @abstractmethod
     def build(self) -> LatentLM:
@@ -140,7 +141,7 @@ class LatentLM(nn.Module, ABC):
     def learnt(self, batch: Utterances) -> tuple[Tensor, Tensor, Tensor]:
         """What a batch teaches: frames (M, D), the conditions (M, H) to draw them from, the loss () of decisions."""
         count = batch.frames.shape[1] + 1
-        lesson = self.lesson(batch)
+        lesson = self.lesson(self._blurred(batch))
         states = self.transformer(lesson.inputs, padding=lesson.padding)[:, -count:]
         known = has_text(batch, count)
         time = torch.arange(count, device=known.device)
@@ -154,6 +155,15 @@ class LatentLM(nn.Module, ABC):
         (..., D) before those to be drawn, zeros where there is none."""
         cond = self.condition(sum(told, states))
         return cond if self.previous is None else cond + self.previous(before)
+
+    def _blurred(self, batch: Utterances) -> Utterances:
+        """In training, frames as steps hear them: each row's with noise of a strength of its own. What the model makes
+        is never quite right, so what it hears should not be trusted to the letter."""
+        most = self.config.history_noise if self.training else 0.0
+        if not most:
+            return batch
+        strength = most * torch.rand(len(batch), 1, 1, device=batch.frames.device)
+        return replace(batch, frames=batch.frames + strength * torch.randn_like(batch.frames))
 
     @torch.inference_mode()
     def generate(self, prompt: Utterances, sampling: Sampling) -> Iterator[Chunk]:

@@ -344,3 +344,16 @@ def test_steps_of_a_walk_can_be_followed():
     assert made == [(0, 0, True), (1, 1, True), (0, 1, True), (1, 2, True), (0, 2, True), (1, 3, False)]
     walk.step(go(3))
     assert int(walk.spoken) == 3 and not walk.alive
+
+
+@ANY_KIND
+def test_what_is_heard_is_blurred_in_training_alone(kind):
+    """``history_noise`` reaches the conditions and never the frames to be drawn, and is gone when speaking."""
+    noisy, plain = (tiny_lm(2, kind, history_noise=most, dropout=0.0) for most in (0.5, 0.0))
+    batch = utterance(5, 12, prompt=4, prompt_phones=2, seed=3)
+    for lm in (noisy, plain):
+        lm.train()
+    torch.manual_seed(0)
+    frames, cond, _ = noisy.learnt(batch)
+    assert frames.equal(plain.learnt(batch)[0]) and not torch.allclose(cond, plain.learnt(batch)[1], atol=1e-3)
+    assert noisy.eval().learnt(batch)[1].equal(plain.eval().learnt(batch)[1])
