@@ -188,13 +188,45 @@ def write(path: str | Path, wav: object, rate: int, comment: str = "") -> None:
 
 
 def write_stream(sink: BinaryIO, chunks: Iterable[object], rate: int) -> None:
-    """Write chunks (n,) to ``sink`` as they come, behind a wav header whose lengths say "until it ends"."""
-    endless, layout = b"\xff\xff\xff\xff", struct.pack("<IHHIIHH", 16, 1, 1, rate, 2 * rate, 2, 16)
-    sink.write(b"RIFF" + endless + b"WAVEfmt " + layout + b"data" + endless)
+    """Write chunks (n,) to ``sink`` as they come, behind ``endless_wav_header``."""
+    sink.write(endless_wav_header(rate))
     for chunk in chunks:
-        samples = np.clip(_to_numpy(chunk, "the sound to write"), -1.0, 1.0)
-        sink.write(np.rint(samples * 32767.0).astype("<i2").tobytes())
+        sink.write(to_int16(_to_numpy(chunk, "the sound to write")).tobytes())
         sink.flush()
+
+
+def endless_wav_header(rate: int) -> bytes:
+    """The header of a mono 16-bit wav whose lengths say "until it ends"."""
+    endless, layout = b"\xff\xff\xff\xff", struct.pack("<IHHIIHH", 16, 1, 1, rate, 2 * rate, 2, 16)
+    return b"RIFF" + endless + b"WAVEfmt " + layout + b"data" + endless
+
+
+def to_int16(wav: np.ndarray) -> np.ndarray:
+    """(T,) float at full scale 1.0, clipped there -> (T,) little-endian 16-bit integers."""
+    return np.rint(np.clip(wav, -1.0, 1.0) * 32767.0).astype("<i2")
+
+
+def encoder_rate(suffix: str, rate: int) -> int:
+    """The rate at which a format takes samples of ``rate`` Hz: its own highest where it does not know that one."""
+    rates = ENCODER_RATES.get(suffix, (rate,))
+    return rate if rate in rates else rates[-1]
+
+
+def create(sink: BinaryIO, suffix: str, rate: int, comment: str = "", **quality: object) -> soundfile.SoundFile:
+    """A mono sound file of a format of ``FORMATS``, at an ``encoder_rate``, open for ``append``; ``quality`` is
+    soundfile's ``bitrate_mode`` and ``compression_level``."""
+    kind, subtype = FORMATS[suffix]
+    file = soundfile.SoundFile(sink, "w", rate, 1, subtype, format=kind, **quality)
+    if comment:
+        file.comment = comment
+    return file
+
+
+def append(file: soundfile.SoundFile, wav: np.ndarray) -> None:
+    """Write (T,) in blocks: libsndfile's Vorbis encoder keeps a block on its stack."""
+    wav = np.clip(wav, -1.0, 1.0)
+    for start in range(0, len(wav), 16384):
+        file.write(wav[start : start + 16384])
 
 
 def _name(source: object) -> str:
@@ -302,18 +334,10 @@ def _is_special(path: Path) -> bool:
 
 
 def _encode(wav: np.ndarray, rate: int, suffix: str, comment: str) -> bytes:
-    """The bytes of a whole file. In blocks: libsndfile's Vorbis encoder keeps a block on its stack."""
-    kind, subtype = FORMATS[suffix]
-    allowed = ENCODER_RATES.get(suffix, (rate,))
-    if rate not in allowed:
-        wav, rate = resample(wav, rate, allowed[-1]), allowed[-1]
-    wav = np.clip(wav, -1.0, 1.0)
-    memory = io.BytesIO()
-    with soundfile.SoundFile(memory, "w", rate, 1, subtype, format=kind) as file:
-        if comment:
-            file.comment = comment
-        for start in range(0, len(wav), 16384):
-            file.write(wav[start : start + 16384])
+    """The bytes of a whole file."""
+    new_rate, memory = encoder_rate(suffix, rate), io.BytesIO()
+    with create(memory, suffix, new_rate, comment) as file:
+        append(file, resample(wav, rate, new_rate))
     return memory.getvalue()
 
 

@@ -14,6 +14,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -102,6 +103,24 @@ def evaluate(argv: list[str]) -> int:
     return 0
 
 
+def serve(argv: list[str]) -> int:
+    """``tts serve``: the speech server, and the page beside it."""
+    with _extra("server"):
+        from latent_tts.server import command
+
+    _quieten(False)
+    return command.serve(argv, _Parser)
+
+
+def demo(argv: list[str]) -> int:
+    """``tts demo``: the page alone."""
+    with _extra("demo"):
+        from latent_tts import demo as page
+
+    _quieten(False)
+    return page.command(argv, _Parser)
+
+
 def speak_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="tts",
@@ -164,13 +183,12 @@ def check_output(args: argparse.Namespace) -> str:
 
 def read_reference(args: argparse.Namespace) -> tuple[np.ndarray, int, str | None]:
     """The recording to clone, its rate and what is said in it. Without one it is the model's own."""
-    from latent_tts import audio
+    from latent_tts import audio, model_dir
 
     path, text = args.reference, args.reference_text
     if path is None:
-        path = _own_reference(args)
-        said = path.with_suffix(".txt")
-        text = _read_text_file(str(said)) if text is None and said.exists() else text
+        path, said = model_dir.own_reference(args.model or model_dir.SHIPPED)
+        text = said if text is None else text
     return *audio.read_reference(path), text
 
 
@@ -225,6 +243,15 @@ def _flushed(verb: Callable[[list[str]], int], argv: list[str]) -> int:
             sys.stdout.flush()
 
 
+@contextmanager
+def _extra(name: str) -> Iterator[None]:
+    """What is imported within belongs to an extra: UserError where that is not installed."""
+    try:
+        yield
+    except ImportError as error:
+        raise UserError(f"this needs {error.name}; install it with: pip install 'latent-tts[{name}]'") from error
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, like everything else here."""
 
@@ -260,19 +287,6 @@ def _quieten(quiet: bool) -> None:
     handler.setFormatter(logging.Formatter("tts: %(message)s"))
     log.handlers = [handler]
     log.setLevel(logging.ERROR if quiet else logging.INFO)
-
-
-def _own_reference(args: argparse.Namespace) -> Path:
-    """``reference.flac``, or of another format, beside the model's weights."""
-    from latent_tts import audio, model_dir
-
-    folder = Path(args.model or model_dir.SHIPPED)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such model directory; give one with config.yaml and weights in it")
-    found = sorted(path for path in folder.glob("reference.*") if path.suffix in audio.FORMATS)
-    if not found:
-        raise UserError(f"{folder} holds no reference recording of its own; give one: --reference FILE")
-    return found[0]
 
 
 def _read_text_file(path: str) -> str:
@@ -335,7 +349,13 @@ def _about_model(args: argparse.Namespace) -> str:
     return f"{folder} loads, {tts.sample_rate} Hz, voices are tied to {model_dir.voice_hash(folder)}"
 
 
-VERBS: dict[str, Callable[[list[str]], int]] = {"speak": speak, "doctor": doctor, "eval": evaluate}
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "speak": speak,
+    "doctor": doctor,
+    "eval": evaluate,
+    "demo": demo,
+    "serve": serve,
+}
 CHECKS: dict[str, Callable[[argparse.Namespace], str]] = {
     "latent_tts": _about_package,
     "command": _about_command,

@@ -123,6 +123,7 @@ class Voice:
     starts: tuple[int, ...] = ()
     model: str = ""  # hash of the model that made it: another model cannot read its frames
     name: str = ""
+    consent: str = ""  # the owner's leave, in the words of whoever made the voice
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file with everything in it. UserError where ``path`` cannot be written."""
@@ -131,6 +132,7 @@ class Voice:
             "phones": " ".join(self.phones),
             "model": self.model,
             "name": self.name,
+            "consent": self.consent,
         }
         starts = torch.tensor(self.starts, dtype=torch.int64)
         beside = Path(f"{path}.part")
@@ -152,7 +154,7 @@ class Voice:
         if about.get("format") != "latent_tts voice 1" or not {"phones", "model", "name"} <= about.keys():
             raise UserError(f"{path}: not a voice file of this version; make it again with TTS.clone(...).save(path)")
         phones = tuple(about["phones"].split(" ")) if about["phones"] else ()
-        return cls(frames, phones, tuple(starts.tolist()), about["model"], about["name"])
+        return cls(frames, phones, tuple(starts.tolist()), about["model"], about["name"], about.get("consent", ""))
 
     def renamed(self, name: str) -> Voice:
         return replace(self, name=name)

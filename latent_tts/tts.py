@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +33,13 @@ PAUSE_SECONDS = 0.12  # between two sentences
 FADE_SECONDS = 0.01  # at both ends of a sentence, so that joints do not click
 GROWTH = (1, 2, 4, 8)  # frames decoded at a time: few at first, so that sound comes early
 ROWS = 8  # sentences generated together in a batch
+
+
+class Row(NamedTuple):
+    """A sentence while it is spoken."""
+
+    sound: Iterator[Tensor]  # (n,) each
+    begun: list[int]  # how many of its phones have begun by the end of each frame made so far
 
 
 class TTS:
@@ -107,13 +116,20 @@ class TTS:
         sounds: dict[tuple[int, int], Tensor] = {}
         for first in range(0, len(jobs), ROWS):
             batch = jobs[first : first + ROWS]
-            for job, chunks in zip(batch, _rows(self.lm.generate(stack([prompts[i][j] for i, j in batch]), sampling))):
-                sounds[job] = torch.cat(list(self._faded(self._decode(iter(chunks)))))
+            for job, row in zip(batch, self.rows([prompts[i][j] for i, j in batch], sampling)):
+                sounds[job] = torch.cat(list(row.sound))
         pause = torch.zeros(round(PAUSE_SECONDS * self.sample_rate))
         return [
             torch.cat([piece for j in range(len(row)) for piece in ([pause] if j else []) + [sounds[i, j]]])
             for i, row in enumerate(prompts)
         ]
+
+    def rows(self, prompts: Sequence[Utterances], sampling: Sampling = Sampling()) -> list[Row]:
+        """Sentences that are spoken as one batch, each as it would sound alone. They are made as they are asked for:
+        whichever row needs frames has the next ones of all of them made."""
+        begun: list[list[int]] = [[] for _ in prompts]
+        feeds = _split(self.lm.generate(stack(list(prompts)), sampling), begun)
+        return [Row(self._faded(self._decode(feed)), phones) for feed, phones in zip(feeds, begun)]
 
     def sentences(self, text: str) -> list[list[str]]:
         """Phones of each sentence of a text. UserError where there is nothing to speak."""
@@ -200,11 +216,22 @@ class TTS:
             yield before
 
 
-def _rows(chunks: Iterator[Chunk]) -> list[list[Chunk]]:
-    """A batch's chunks -> each row's own, without those after its end."""
-    made = list(chunks)
-    count = len(made[0].frames) if made else 0
-    return [
-        [Chunk(c.frames[i : i + 1], c.alive[i : i + 1], c.phones[i : i + 1]) for c in made if bool(c.alive[i, 0])]
-        for i in range(count)
-    ]
+def _split(chunks: Iterator[Chunk], begun: list[list[int]]) -> list[Iterator[Chunk]]:
+    """A batch's chunks of one frame -> an iterator over those of each row; ``begun`` notes phones frame by frame."""
+    waiting: list[deque[Chunk]] = [deque() for _ in begun]
+    alive = set(range(len(begun)))
+
+    def make() -> bool:
+        chunk = next(chunks, None)
+        alive.intersection_update([] if chunk is None else chunk.alive[:, 0].nonzero()[:, 0].tolist())
+        for i in alive:
+            waiting[i].append(Chunk(*(x[i : i + 1] for x in chunk)))
+            begun[i].append(int(chunk.phones[i, 0]))
+        return chunk is not None
+
+    def feed(i: int) -> Iterator[Chunk]:
+        while waiting[i] or (i in alive and make()):
+            if waiting[i]:
+                yield waiting[i].popleft()
+
+    return [feed(i) for i in range(len(begun))]

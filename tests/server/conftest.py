@@ -1,0 +1,71 @@
+"""A server that really listens, with a tiny model."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from tiny import tiny_model
+
+from latent_tts.scheduler import Scheduler
+from latent_tts.server import command
+from latent_tts.server.app import create_app
+from latent_tts.tts import TTS
+from latent_tts.voices import VoiceStore
+
+
+@contextmanager
+def listening(app: FastAPI) -> Iterator[str]:
+    """The address of ``app``, served by uvicorn in a thread of its own."""
+    server, listener = command.uvicorn_server(app), command.listen("127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield "http://127.0.0.1:{1}".format(*listener.getsockname())
+    finally:
+        server.should_exit = True
+        thread.join(20)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def served_model(tmp_path_factory, reference) -> Path:
+    folder = tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+    shutil.copy(reference, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tts(served_model) -> TTS:
+    return TTS.from_dir(served_model)
+
+
+@pytest.fixture
+def store(tmp_path) -> VoiceStore:
+    return VoiceStore(tmp_path / "voices")
+
+
+@pytest.fixture
+def serve(tts, store, served_model) -> Iterator[Callable[..., tuple[str, Scheduler]]]:
+    """``with serve(most=2, key="...") as (address, scheduler)``"""
+
+    @contextmanager
+    def start(most: int = 16, key: str | None = None) -> Iterator[tuple[str, Scheduler]]:
+        scheduler = Scheduler(tts, most)
+        own = tts.clone(served_model / "reference.flac")
+        try:
+            with listening(create_app(scheduler, store, own, key)) as address:
+                yield address, scheduler
+        finally:
+            scheduler.close()
+
+    return start
