@@ -116,6 +116,8 @@ class Scheduler:
     """
 
     def __init__(self, tts: TTS, most: int = 16):
+        if most < 1:
+            raise UserError(f"the queue has room for {most} texts; give --queue 1 or more")
         self.tts, self.most = tts, most
         self.waiting: deque[Speech] = deque()
         self.batches: list[list[_Spoken]] = []

@@ -68,7 +68,7 @@ def serve_parser(parser_class: type[argparse.ArgumentParser]) -> argparse.Argume
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on; default: this machine alone")
     add("--port", type=int, default=8000, metavar="N", help="default: 8000; 0 is any free one")
-    add("--queue", type=int, default=16, metavar="N", help="texts at a time, more are told to wait; default: 16")
+    add("--queue", type=int, default=16, metavar="N", help="texts at a time, others are told to wait; default: 16")
     add("--voices", type=Path, metavar="DIR", help="where voices are saved; default: the user's own")
     add("--api-key-file", type=Path, metavar="FILE", help="asks every client for the key that is in it")
     add("--no-page", action="store_true", help="the interface alone")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from latent_tts.voices import VoiceStore
 def listening(app: FastAPI) -> Iterator[str]:
     """The address of ``app``, served by uvicorn in a thread of its own."""
     server, listener = command.uvicorn_server(app), command.listen("127.0.0.1", 0)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)  # what is not taken is soon felt
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
