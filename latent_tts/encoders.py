@@ -12,7 +12,9 @@ from latent_tts import audio
 from latent_tts.errors import UserError
 
 PCM_RATE = 24_000  # Hz; what clients of OpenAI's "pcm" expect, which says no rate
-AAC_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
+AAC_FRAME = 1024  # samples
+# In the order in which an ADTS header numbers them (ISO/IEC 14496-3, table 1.16).
+AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 
 
 class PcmEncoder:
@@ -88,7 +90,7 @@ class Mp3Encoder(FileEncoder):
 
 
 class AacEncoder(PcmEncoder):
-    """AAC-LC in ADTS frames of 1024 samples, by PyAV, which the extras ``server`` and ``demo`` bring."""
+    """AAC-LC in ADTS frames, by PyAV, which the extras ``server`` and ``demo`` bring."""
 
     def __init__(self, rate: int):
         try:
@@ -120,6 +122,15 @@ class AacEncoder(PcmEncoder):
         self._memory.seek(0)
         self._memory.truncate()
         return content
+
+
+def adts_seconds(content: bytes) -> float:
+    """How long whole ADTS frames, such as ``AacEncoder`` gives, play."""
+    seconds, at = 0.0, 0
+    while at + 7 <= len(content):
+        seconds += AAC_FRAME / AAC_RATES[content[at + 2] >> 2 & 15]
+        at += (content[at + 3] & 3) << 11 | content[at + 4] << 3 | content[at + 5] >> 5
+    return seconds
 
 
 # The names of OpenAI's response formats: how to make one from the rate of the samples, and its media type.

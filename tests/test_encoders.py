@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from latent_tts import audio
-from latent_tts.encoders import FORMATS, FileEncoder, WavEncoder
+from latent_tts.encoders import FORMATS, FileEncoder, WavEncoder, adts_seconds
 from latent_tts.errors import UserError
 
 
@@ -51,6 +51,13 @@ def test_another_format_of_files(syllables):
     encoder = FileEncoder(16000, ".ogg")
     content = encoder.encode(syllables(2.0)) + encoder.finish()
     assert len(audio.read(io.BytesIO(content))[0]) == 32000
+
+
+def test_seconds_of_aac(syllables):
+    """Each piece is whole frames; together they are the sound and the encoder's delay."""
+    seconds = [adts_seconds(piece) for piece in pieces("aac", syllables(2.0), 16000, 16000)]
+    assert seconds == pytest.approx([round(s * 16000 / 1024) * 1024 / 16000 for s in seconds])
+    assert 2.0 <= sum(seconds) < 2.2 and min(seconds) > 0.01 and adts_seconds(b"") == 0
 
 
 def test_aac_says_what_it_needs(monkeypatch):

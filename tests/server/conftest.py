@@ -7,13 +7,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from tiny import tiny_model
 
+from latent_tts.frames import Voice
 from latent_tts.scheduler import Scheduler
 from latent_tts.server import command
 from latent_tts.server.app import create_app
@@ -56,16 +57,30 @@ def store(tmp_path) -> VoiceStore:
     return VoiceStore(tmp_path / "voices")
 
 
+@pytest.fixture(scope="module")
+def own(tts, served_model) -> Voice:
+    return tts.clone(served_model / "reference.flac")
+
+
 @pytest.fixture
-def serve(tts, store, served_model) -> Iterator[Callable[..., tuple[str, Scheduler]]]:
-    """``with serve(most=2, key="...") as (address, scheduler)``"""
+def scheduler(tts) -> Iterator[Scheduler]:
+    scheduler = Scheduler(tts)
+    yield scheduler
+    scheduler.close()
+
+
+@pytest.fixture
+def serve(tts, store, own) -> Callable[..., AbstractContextManager[tuple[str, Scheduler]]]:
+    """``with serve(most=2, key="...", page=True) as (address, scheduler)``"""
 
     @contextmanager
-    def start(most: int = 16, key: str | None = None) -> Iterator[tuple[str, Scheduler]]:
+    def start(most: int = 16, key: str | None = None, page: bool = False) -> Iterator[tuple[str, Scheduler]]:
         scheduler = Scheduler(tts, most)
-        own = tts.clone(served_model / "reference.flac")
+        app = create_app(scheduler, store, own, key)
+        if page:
+            command.show_page(app, scheduler, store, own)
         try:
-            with listening(create_app(scheduler, store, own, key)) as address:
+            with listening(app) as address:
                 yield address, scheduler
         finally:
             scheduler.close()

@@ -17,7 +17,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from latent_tts.scheduler import Scheduler
 from latent_tts.server import connections
 from latent_tts.server.app import create_app
 from latent_tts.server.connections import has_key
@@ -27,12 +26,10 @@ CONSENT = "I read this and agree that it is cloned."
 
 
 @pytest.fixture
-def client(tts, store, served_model):
-    scheduler = Scheduler(tts)
-    with TestClient(create_app(scheduler, store, tts.clone(served_model / "reference.flac"))) as client:
+def client(scheduler, store, own):
+    with TestClient(create_app(scheduler, store, own)) as client:
         yield client
     assert scheduler.speeches == 0
-    scheduler.close()
 
 
 def assert_refused(reply: httpx.Response, status: int, word: str = "") -> None:
@@ -99,9 +96,10 @@ def test_a_hundred_thousand_digits(client):
     assert time.monotonic() - began < 10
 
 
-@pytest.mark.parametrize(
-    "name", ["../evil", "..", "a/b", "/etc/passwd", "a\\b", ".hidden", "a b", "", "a" * 65, "a\0b", "ä", "a\n", "%2e%2e"]
-)
+NO_NAMES = ["../evil", "..", "a/b", "/etc/passwd", "a\\b", ".hidden", "a b", "", "a" * 65, "a\0b", "ä", "a\n", "%2e%2e"]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
 def test_a_name_is_no_path(client, store, name, reference):
     assert_refused(upload(client, reference.read_bytes(), name), 400, "name")
     assert_refused(client.post("/v1/audio/speech", json=SPEECH | {"voice": name}), 400, "no voice")
@@ -166,7 +164,10 @@ def test_other_sites_pages_may_not_ask(client):
     assert client.post("/v1/audio/speech", json=SPEECH, headers={"Origin": "http://testserver"}).status_code == 200
 
 
-@given(st.text(max_size=40) | st.sampled_from(["Bearer secret key", "Basic OnNlY3JldCBrZXk=", "basic eDpzZWNyZXQga2V5"]))
+RIGHT_KEYS = ["Bearer secret key", "Basic OnNlY3JldCBrZXk=", "basic eDpzZWNyZXQga2V5"]
+
+
+@given(st.text(max_size=40) | st.sampled_from(RIGHT_KEYS))
 def test_only_the_key_is_the_key(header):
     right = header.lower().startswith("bearer ") and header[7:].strip() == "secret key"
     right |= header.lower().startswith("basic ") and base64.b64decode(header[6:] + "==")[-11:] == b":secret key"
