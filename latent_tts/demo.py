@@ -82,7 +82,7 @@ class Page:
 
     def voices(self, recorded: Voice | None = None, value: str = OWN) -> dict:
         """The voices that can be chosen, and which one is."""
-        recording = [("The recording above", RECORDING)] if recorded else []
+        recording = [("The recording", RECORDING)] if recorded else []
         saved = [(name, f"saved:{name}") for name in self.store.list()]
         return gr.update(choices=[("The model's own", OWN), *recording, *saved], value=value)
 
@@ -90,14 +90,14 @@ class Page:
         """A recording becomes the session's voice, with a report about it."""
         if not recording:
             return None, "", self.voices()
-        with told("This recording cannot be used"):
+        with told():
             wav, rate = await asyncio.to_thread(audio.read_reference, recording)
             voice = await self.scheduler.call(self.scheduler.tts.clone, wav, said, rate)
         return voice, report(wav, rate), self.voices(voice, RECORDING)
 
     async def save(self, voice: Voice | None, name: str, consent: str) -> tuple[dict, str]:
         """Keep the session's voice under a name."""
-        with told("The voice was not saved"):
+        with told():
             if voice is None:
                 raise UserError("record or upload a voice first")
             if len(consent.strip()) < 10:
@@ -112,7 +112,7 @@ class Page:
     ) -> AsyncIterator[tuple]:
         """Sound for the player while it is made; then the picture, the file, the history and the seed."""
         seed = random.randrange(10_000) if seed is None else int(seed)
-        with told("This was not spoken"):
+        with told():
             voice = await asyncio.to_thread(self.chosen, choice, recorded)
             chosen = dict(zip(SETTINGS, settings))
             sampling = Sampling(seed, **chosen | {"steps": int(chosen["steps"])})
@@ -168,13 +168,13 @@ async def played(speech: Speech, rate: int, chunks: list[torch.Tensor]) -> Async
 
 
 @contextmanager
-def told(title: str) -> Iterator[None]:
+def told() -> Iterator[None]:
     """What is wrong with the input is shown on the page as a sentence."""
     try:
         yield
     except (UserError, Busy) as error:
         sentence = str(error)
-        raise gr.Error(f"{sentence[:1].upper()}{sentence[1:]}.", title=title, print_exception=False) from error
+        raise gr.Error(f"{sentence[:1].upper()}{sentence[1:]}.", print_exception=False) from error
 
 
 def report(wav: np.ndarray, rate: int) -> str:
@@ -271,12 +271,10 @@ def result_part() -> tuple[gr.Audio, gr.HTML, gr.DownloadButton]:
 
 def history_part(history: gr.State) -> None:
     """What was spoken, the latest first."""
-    gr.Markdown("### This session")
+    gr.Markdown("### This session\nWhat you have had spoken stays here until you leave the page.")
 
     @gr.render(inputs=[history])
     def show(history: list[Spoken]) -> None:
-        if not history:
-            gr.Markdown("What you have had spoken stays here until you leave the page.")
         for about, path in history:
             gr.Audio(path, label=about, interactive=False, buttons=["download"], elem_classes="spoken")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
 import socket
@@ -98,8 +99,14 @@ def listen(host: str, port: int) -> socket.socket:
         raise UserError(f"cannot listen on {host} port {port} ({error}); choose another with --port") from error
 
 
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """False for what uvicorn says about each answer that the end of the server has cut short."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
 def uvicorn_server(app: FastAPI) -> uvicorn.Server:
     """What carries the application. Told to end, it lets what is being answered finish, for a few seconds."""
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
     return uvicorn.Server(
         uvicorn.Config(
             app,
