@@ -25,6 +25,8 @@ BATCHES = 2  # spoken in turns, so that a sentence that comes now need not wait 
 PHONES = 8192  # of one text: a bound on the sound that it makes
 AHEAD_SECONDS = 30.0  # of sound that a user has not taken yet; then the next sentence waits
 
+ENDED = "the model's thread has ended"
+
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -130,6 +132,7 @@ class Scheduler:
 
     async def speak(self, text: str, voice: Voice, sampling: Sampling = Sampling()) -> Speech:
         """Begin to speak. UserError for a text that cannot be spoken in this voice, Busy where there is no room."""
+        self._check_alive()
         if self.speeches >= self.most:
             raise Busy(max(1, math.ceil(self._seconds)))
         speech = Speech(self, sampling)
@@ -145,6 +148,7 @@ class Scheduler:
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Run what uses the model on the thread that owns it."""
+        self._check_alive()
         future: Future[T] = Future()
 
         def task() -> None:
@@ -180,6 +184,10 @@ class Scheduler:
         """Have the thread look again at what waits."""
         self._tasks.put(lambda: None)
 
+    def _check_alive(self) -> None:
+        if not self.alive:
+            raise RuntimeError(ENDED)
+
     def _sentences(self, text: str, voice: Voice) -> list[Sentence]:
         sentences = [Sentence(phones, self.tts.prompt(phones, voice)) for phones in self.tts.sentences(text)]
         count = sum(len(sentence.phones) for sentence in sentences)
@@ -188,12 +196,14 @@ class Scheduler:
         return sentences
 
     def _work(self) -> None:
-        while self._do_tasks():
-            while len(self.batches) < BATCHES and self._start():
-                pass
-            self.batches = [batch for batch in map(self._advanced, self.batches) if batch]
-        for speech in list(self._open):
-            speech.put(RuntimeError("the model's thread has ended"))
+        try:
+            while self._do_tasks():
+                while len(self.batches) < BATCHES and self._start():
+                    pass
+                self.batches = [batch for batch in map(self._advanced, self.batches) if batch]
+        finally:
+            for speech in list(self._open):
+                speech.put(RuntimeError(ENDED))
 
     def _do_tasks(self) -> bool:
         """Whatever others asked for; waits for that while there is nothing to speak. False once it is time to end."""
@@ -212,9 +222,9 @@ class Scheduler:
         chosen = [speech for speech in ready if speech.sampling == ready[0].sampling][:ROWS]
         for speech in chosen:
             self.waiting.remove(speech)
-        sentences = [speech.left.popleft() for speech in chosen]
         if not chosen:
             return False
+        sentences = [speech.left.popleft() for speech in chosen]
         rows = self.tts.rows([sentence.prompt for sentence in sentences], chosen[0].sampling)
         for speech in chosen:
             if speech.made:

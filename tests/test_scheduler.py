@@ -218,5 +218,8 @@ def test_the_end_ends_every_speech(tts, voices):
         await asyncio.to_thread(scheduler.close)
         with pytest.raises(RuntimeError, match="ended"):
             await heard(speech)
+        for ask in (scheduler.speak("Hello.", voices[0]), scheduler.call(int)):
+            with pytest.raises(RuntimeError, match="ended"):
+                await ask
 
     run(end())

@@ -6,10 +6,10 @@ import asyncio
 import io
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
 
+import numpy as np
 from fastapi import APIRouter, FastAPI, File, Form, Response, UploadFile
 from fastapi.responses import JSONResponse, PlainTextResponse
 
@@ -85,18 +85,12 @@ def voice_routes(scheduler: Scheduler, store: VoiceStore) -> APIRouter:
     """The voices that are saved; new ones come with a recording and their owner's consent."""
     router, turn = APIRouter(prefix="/v1/audio/voices"), asyncio.Semaphore(1)  # one recording is decoded at a time
 
-    def add(name: str, recording: bytes, consent: str, text: str | None) -> Callable[[], None]:
-        """Decode a recording; what is left to do needs the model."""
-        if name == OWN_VOICE or name in store.list():
+    def check_name(name: str) -> None:
+        names = store.list()
+        if name == OWN_VOICE or name in names:
             raise ApiError(409, f"a voice {name!r} is here already; delete it, or choose another name", "name")
-        if len(store.list()) >= VOICES:
+        if len(names) >= VOICES:
             raise ApiError(409, f"{VOICES} voices are saved, which is all there may be; delete one", "name")
-        wav, rate = audio.read_reference(io.BytesIO(recording))
-
-        def clone() -> None:
-            store.save(name, replace(scheduler.tts.clone(wav, text, rate), consent=consent))
-
-        return clone
 
     @router.get("")
     async def list_voices() -> dict:
@@ -113,11 +107,10 @@ def voice_routes(scheduler: Scheduler, store: VoiceStore) -> APIRouter:
     ) -> dict:
         """``consent`` is a statement in words, which is kept in the voice; ``text`` is what the recording says."""
         async with turn:
-            recording = await audio_sample.read(UPLOAD_BYTES + 1)
-            if len(recording) > UPLOAD_BYTES:
-                raise ApiError(413, f"send a recording of at most {UPLOAD_BYTES // 2**20} MB", "audio_sample")
-            clone = await asyncio.to_thread(add, name, recording, consent, text)
-            await scheduler.call(clone)
+            await asyncio.to_thread(check_name, name)
+            wav, rate = await decoded(audio_sample)
+            voice = await scheduler.call(scheduler.tts.clone, wav, text, rate)
+            await asyncio.to_thread(store.save, name, replace(voice, consent=consent))
         log.info("voice %s saved; consent: %s", name, " ".join(consent.split()))
         return described(name) | {"created_at": int(time.time())}
 
@@ -129,6 +122,14 @@ def voice_routes(scheduler: Scheduler, store: VoiceStore) -> APIRouter:
         return {"id": name, "object": "audio.voice.deleted", "deleted": True}
 
     return router
+
+
+async def decoded(recording: UploadFile) -> tuple[np.ndarray, int]:
+    """An uploaded reference as a wav (T,), and its rate; no more than a minute is ever decoded."""
+    content = await recording.read(UPLOAD_BYTES + 1)
+    if len(content) > UPLOAD_BYTES:
+        raise ApiError(413, f"send a recording of at most {UPLOAD_BYTES // 2**20} MB", "audio_sample")
+    return await asyncio.to_thread(audio.read_reference, io.BytesIO(content))
 
 
 def described(name: str) -> dict[str, str]:
