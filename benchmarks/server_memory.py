@@ -84,6 +84,7 @@ def measure(address: str, pid: int, options: argparse.Namespace) -> list[tuple[i
             jobs = range(first, min(first + size, options.requests))
             list(pool.map(lambda i: ask(client, i, options.model), jobs))
             readings.append((jobs[-1] + 1, resident(pid)))
+            print("after {} requests {:.1f} MiB are resident".format(*readings[-1]), file=sys.stderr, flush=True)
     return readings
 
 
