@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +33,16 @@ PAUSE_SECONDS = 0.12  # between two sentences
 FADE_SECONDS = 0.01  # at both ends of a sentence, so that joints do not click
 GROWTH = (1, 2, 4, 8)  # frames decoded at a time: few at first, so that sound comes early
 ROWS = 8  # sentences generated together in a batch
+
+
+class Spoken(NamedTuple):
+    """A sentence as it was spoken."""
+
+    text: str  # normalised
+    phones: tuple[str, ...]
+    wav: Tensor  # (T,) float32
+    begun: Tensor  # (N,) int64: how many of the phones had begun by the end of each frame
+    seed: int
 
 
 class TTS:
@@ -81,7 +93,8 @@ class TTS:
         frames = self.codec.encode(torch.from_numpy(wav).to(self.device)[None, None])[0].cpu()
         starts = [int(t * self.codec.frame_rate) for t in onsets]
         heard = [s for s in starts if s < len(frames)]
-        return Voice(frames, tuple(phones[: len(heard)]), tuple(heard), self.model_hash)
+        more = {"text": text or "", "sample_rate": self.sample_rate}
+        return Voice(frames, tuple(phones[: len(heard)]), tuple(heard), self.model_hash, **more)
 
     def speak(self, text: str, voice: Voice, sampling: Sampling = Sampling()) -> Tensor:
         """The whole sound (T,) of a text of any length."""
@@ -94,36 +107,60 @@ class TTS:
                 yield torch.zeros(round(PAUSE_SECONDS * self.sample_rate))
             yield from self._faded(self._decode(self.lm.generate(self.prompt(phones, voice), sampling)))
 
-    @torch.inference_mode()
     def speak_batch(
         self, texts: Sequence[str], voices: Sequence[Voice], sampling: Sampling = Sampling()
     ) -> list[Tensor]:
-        """One sound (T,) a text, each as ``speak`` gives it alone, generated several sentences at a time."""
+        """One sound (T,) a text, each as ``speak`` gives it alone, generated several sentences at a time.
+
+        ``sampling.seed`` may be a tuple with a seed for each text.
+        """
         if len(texts) != len(voices):
             raise UserError(f"{len(texts)} texts but {len(voices)} voices; give one voice a text")
-        prompts = [[self.prompt(p, voice) for p in self.sentences(text)] for text, voice in zip(texts, voices)]
-        jobs = [(i, j) for i, row in enumerate(prompts) for j in range(len(row))]
-        jobs.sort(key=lambda job: int(prompts[job[0]][job[1]].text_lens))
-        sounds: dict[tuple[int, int], Tensor] = {}
-        for first in range(0, len(jobs), ROWS):
-            batch = jobs[first : first + ROWS]
-            for job, chunks in zip(batch, _rows(self.lm.generate(stack([prompts[i][j] for i, j in batch]), sampling))):
-                sounds[job] = torch.cat(list(self._faded(self._decode(iter(chunks)))))
+        rows = [self.written(text) for text in texts]
+        seeds = tuple(seed for row, seed in zip(rows, sampling.seeds(len(rows))) for _ in row)
+        owners = [voice for row, voice in zip(rows, voices) for _ in row]
+        spoken = iter(self.say([sentence for row in rows for sentence in row], owners, replace(sampling, seed=seeds)))
         pause = torch.zeros(round(PAUSE_SECONDS * self.sample_rate))
         return [
-            torch.cat([piece for j in range(len(row)) for piece in ([pause] if j else []) + [sounds[i, j]]])
-            for i, row in enumerate(prompts)
+            torch.cat([piece for i in range(len(row)) for piece in ([pause] if i else []) + [next(spoken).wav]])
+            for row in rows
         ]
 
-    def sentences(self, text: str) -> list[list[str]]:
-        """Phones of each sentence of a text. UserError where there is nothing to speak."""
+    @torch.inference_mode()
+    def say(self, sentences: Sequence[str], voices: Sequence[Voice], sampling: Sampling = Sampling()) -> list[Spoken]:
+        """Single normalised sentences (see ``written``), each in a voice of its own, ROWS of like length at a time.
+
+        ``sampling.seed`` may be a tuple with a seed for each.
+        """
+        seeds, phones = sampling.seeds(len(sentences)), [self.phonemizer(sentence) for sentence in sentences]
+        order = sorted(range(len(sentences)), key=lambda i: len(phones[i]) + len(voices[i].phones))
+        said: dict[int, Spoken] = {}
+        for first in range(0, len(order), ROWS):
+            batch = order[first : first + ROWS]
+            prompt = stack([self.prompt(phones[i], voices[i]) for i in batch])
+            chunks = self.lm.generate(prompt, replace(sampling, seed=tuple(seeds[i] for i in batch)))
+            for i, row in zip(batch, _rows(chunks)):
+                wav = torch.cat(list(self._faded(self._decode(iter(row)))))
+                begun = torch.cat([chunk.phones[0] for chunk in row]).cpu()
+                said[i] = Spoken(sentences[i], tuple(phones[i]), wav, begun, seeds[i])
+        return [said[i] for i in range(len(sentences))]
+
+    def written(self, text: str) -> list[str]:
+        """The sentences of a text, normalised, without those that have nothing to speak. UserError where none has."""
         found = []
         for sentence in split_sentences(normalize(text)):
             try:
-                found.append(self.phonemizer(sentence))
+                self.phonemizer(sentence)
             except UserError:
                 continue
-        return found or [self.phonemizer(text)]
+            found.append(sentence)
+        if not found:
+            self.phonemizer(text)  # says what is wrong
+        return found or [text]
+
+    def sentences(self, text: str) -> list[list[str]]:
+        """Phones of each sentence of a text. UserError where there is nothing to speak."""
+        return [self.phonemizer(sentence) for sentence in self.written(text)]
 
     def prompt(self, phones: Sequence[str], voice: Voice) -> Utterances:
         """What the language model continues: the voice's frames, its phones if they are known, and what to say."""
