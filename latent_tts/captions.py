@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from latent_tts.errors import UserError
+from latent_tts.files import write_whole
 from latent_tts.text.symbols import SymbolTable
 
 LINE = 42  # characters of a subtitle, two lines of which make a cue
@@ -46,15 +45,7 @@ def word_times(
 def write(path: str | Path, sentences: Sequence[Sequence[Word]]) -> None:
     """Write subtitles as the ending of ``path`` says: .srt, .vtt or .json. Whole or not at all, else UserError."""
     path = check(path)
-    content = FORMATS[path.suffix.lower()](sentences)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_text(content, "utf-8")
-        os.replace(beside, path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        raise UserError(f"{path} cannot be written ({error.strerror}); choose another place") from None
+    write_whole(path, FORMATS[path.suffix.lower()](sentences).encode())
 
 
 def check(path: str | Path) -> Path:

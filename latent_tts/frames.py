@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -15,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from latent_tts.errors import UserError
+from latent_tts.files import write_whole
 
 VOICE_FORMATS = ("latent_tts voice 1", "latent_tts voice 2")  # 2 tells text, rate and consent as well
 
@@ -147,14 +146,7 @@ class Voice:
         about = {name: getattr(self, name) for name in ("model", "name", "text", "consent")}
         about |= {"format": VOICE_FORMATS[-1], "phones": " ".join(self.phones), "sample_rate": str(self.sample_rate)}
         starts = torch.tensor(self.starts, dtype=torch.int64)
-        beside = Path(f"{path}.{os.getpid()}.part")
-        try:
-            beside.write_bytes(save({"frames": self.frames.contiguous(), "starts": starts}, metadata=about))
-            beside.replace(path)
-        except OSError as error:
-            with suppress(OSError):
-                beside.unlink()
-            raise UserError(f"cannot write the voice {path}: {error.strerror}; choose a folder you can write") from None
+        write_whole(path, save({"frames": self.frames.contiguous(), "starts": starts}, metadata=about))
 
     @classmethod
     def load(cls, path: str | Path) -> Voice:

@@ -119,22 +119,24 @@ class TTS:
         rows = [self.written(text) for text in texts]
         seeds = tuple(seed for row, seed in zip(rows, sampling.seeds(len(rows))) for _ in row)
         owners = [voice for row, voice in zip(rows, voices) for _ in row]
-        spoken = iter(self.say([sentence for row in rows for sentence in row], owners, replace(sampling, seed=seeds)))
-        pause = torch.zeros(round(PAUSE_SECONDS * self.sample_rate))
+        said = dict(self.say([sentence for row in rows for sentence in row], owners, replace(sampling, seed=seeds)))
+        pause, wavs = torch.zeros(round(PAUSE_SECONDS * self.sample_rate)), (said[i].wav for i in range(len(said)))
         return [
-            torch.cat([piece for i in range(len(row)) for piece in ([pause] if i else []) + [next(spoken).wav]])
+            torch.cat([piece for i in range(len(row)) for piece in ([pause] if i else []) + [next(wavs)]])
             for row in rows
         ]
 
     @torch.inference_mode()
-    def say(self, sentences: Sequence[str], voices: Sequence[Voice], sampling: Sampling = Sampling()) -> list[Spoken]:
+    def say(
+        self, sentences: Sequence[str], voices: Sequence[Voice], sampling: Sampling = Sampling()
+    ) -> Iterator[tuple[int, Spoken]]:
         """Single normalised sentences (see ``written``), each in a voice of its own, ROWS of like length at a time.
 
-        ``sampling.seed`` may be a tuple with a seed for each.
+        Yields (index, sentence) as they are made, the short ones first. ``sampling.seed`` may be a tuple with a seed
+        for each.
         """
         seeds, phones = sampling.seeds(len(sentences)), [self.phonemizer(sentence) for sentence in sentences]
         order = sorted(range(len(sentences)), key=lambda i: len(phones[i]) + len(voices[i].phones))
-        said: dict[int, Spoken] = {}
         for first in range(0, len(order), ROWS):
             batch = order[first : first + ROWS]
             prompt = stack([self.prompt(phones[i], voices[i]) for i in batch])
@@ -142,8 +144,7 @@ class TTS:
             for i, row in zip(batch, _rows(chunks)):
                 wav = torch.cat(list(self._faded(self._decode(iter(row)))))
                 begun = torch.cat([chunk.phones[0] for chunk in row]).cpu()
-                said[i] = Spoken(sentences[i], tuple(phones[i]), wav, begun, seeds[i])
-        return [said[i] for i in range(len(sentences))]
+                yield i, Spoken(sentences[i], tuple(phones[i]), wav, begun, seeds[i])
 
     def written(self, text: str) -> list[str]:
         """The sentences of a text, normalised, without those that have nothing to speak. UserError where none has."""
