@@ -112,7 +112,7 @@ def run(rows: Iterable[Row], job: Job, nj: int = 1, heard: Callable[[int], objec
 
 
 def plan(rows: list[Row], size: int) -> list[list[Row]]:
-    """Batches of up to ``size`` rows with texts of like length, fewer of long ones; the same for the same rows."""
+    """Batches of up to ``size`` rows of like length, fewer of long ones; the same for the same rows."""
     batches: list[list[Row]] = []
     for row in sorted(rows, key=lambda row: (len(row.text), row.id)):
         last = batches[-1] if batches else []
@@ -199,7 +199,7 @@ def _results(batches: list[tuple[list[Row], set[str]]], job: Job, nj: int) -> It
         try:
             yield from (future.result() for future in as_completed(futures))
         except BrokenProcessPool:
-            raise UserError("a process of the batch died, for want of memory perhaps; run this again with fewer") from None
+            raise UserError("a process of the batch died, for want of memory perhaps; go on with fewer") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -23,14 +23,16 @@ from latent_tts.studio.manifests import Row
 from latent_tts.voices import VoiceStore
 
 ROOT = Path(__file__).parents[2]
-ROWS = [Row(f"r{i:02}", f"{word}.", seed=i) for i, word in enumerate("one two three four five six seven eight".split())]
+WORDS = "one two three four five six seven eight".split()
+ROWS = [Row(f"r{i:02}", f"{word}.", seed=i) for i, word in enumerate(WORDS)]
 
 
 @pytest.fixture
 def job(tmp_path, tiny_folder, sound_file, syllables) -> Job:
     sampling = Sampling(steps=2, guidance=1.0)
     reference = sound_file("ref.wav", syllables())
-    return Job(tmp_path / "out", reference, sampling=sampling, takes=2, rows=3, model=tiny_folder, voices=tmp_path / "v")
+    folders = {"model": tiny_folder, "voices": tmp_path / "v"}
+    return Job(tmp_path / "out", reference, sampling=sampling, takes=2, rows=3, **folders)
 
 
 def ledger(folder: Path) -> list[dict]:
