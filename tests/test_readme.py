@@ -28,6 +28,7 @@ def folder(tmp_path, reference, monkeypatch) -> Path:
     audio.write(tmp_path / "ref.wav", *audio.read(reference))
     (tmp_path / "story.txt").write_text("It was late. The rain had stopped.\n")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("LATENT_TTS_VOICES", str(tmp_path / "voices"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -14,6 +14,7 @@ from latent_tts.errors import UserError
 from latent_tts.frames import Sampling, Voice
 from latent_tts.studio.takes import Booth, Take
 from latent_tts.text.markup import Part, read_dialogue, read_marks
+from latent_tts.text.normalize import normalize
 from latent_tts.text.ssml import is_ssml, read_ssml
 from latent_tts.tts import PAUSE_SECONDS, TTS
 
@@ -80,15 +81,11 @@ def lines_of(tts: TTS, parts: Sequence[Part], cast: Cast, sampling: Sampling) ->
         raise refused
 
 
-def script_of(tts: TTS, parts: Sequence[Part], cast: Cast, sampling: Sampling) -> list[Line]:
+def script_of(tts: TTS, parts: Sequence[Part], cast: Cast, sampling: Sampling = Sampling()) -> list[Line]:
     """All lines at once. UserError for more than LONGEST_TEXT characters too, since all sound is held in memory."""
-    script, said = [], 0
-    for line in lines_of(tts, parts, cast, sampling):
-        script.append(line)
-        said += len(line.text)
-        if said > LONGEST_TEXT:
-            raise UserError(f"the text has over {LONGEST_TEXT} characters when spoken; give it in parts, or stream it")
-    return script
+    if sum(len(normalize(part.text)) for part in parts) > LONGEST_TEXT:
+        raise UserError(f"the text has over {LONGEST_TEXT} characters when spoken; give it in parts, or stream it")
+    return list(lines_of(tts, parts, cast, sampling))
 
 
 def perform(booth: Booth, lines: Sequence[Line]) -> Performance:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling, Voice
 from latent_tts.studio.judge import Judge, Report
-from latent_tts.tts import TTS, Spoken
+from latent_tts.tts import ROWS, TTS, Spoken
 
 MOST = 20
 STRIDE = 0x9E3779B97F4A7C15 >> 1  # between the seeds of two takes, so that those of seed 1 are not those of seed 2
@@ -21,6 +21,10 @@ class Take(NamedTuple):
     spoken: Spoken
     report: Report | None  # None where nobody judged
     takes: int
+
+    @property
+    def good(self) -> bool:
+        return self.report is None or self.report.good
 
     def as_dict(self) -> dict:
         """The report for JSON; without a judge, what is known of the take."""
@@ -53,16 +57,19 @@ class Booth:
         """The best take of each normalised sentence (``TTS.written``), each in its voice."""
         seeds = sampling.seeds(len(sentences))
         best: dict[int, Take] = {}
-        todo = list(range(len(sentences)))
-        for number in range(1, self.takes + 1):
-            again = replace(sampling, seed=tuple((seeds[i] + (number - 1) * STRIDE) % 2**63 for i in todo))
-            said = self.tts.say([sentences[i] for i in todo], [voices[i] for i in todo], again)
-            for j, spoken in said:
+        todo, tried = list(range(len(sentences))), 0
+        while todo and tried < self.takes:
+            together = min(self.takes - tried, max(1, ROWS // len(todo)))  # few rows cost hardly more than one
+            draws = [(i, number) for i in todo for number in range(tried + 1, tried + together + 1)]
+            again = replace(sampling, seed=tuple(seed_of_take(seeds[i], number) for i, number in draws))
+            said = {}
+            for j, spoken in self.tts.say([sentences[i] for i, _ in draws], [voices[i] for i, _ in draws], again):
+                said[j] = spoken
                 self.heard(spoken)
-                best[todo[j]] = self._better(best.get(todo[j]), spoken, sampling.speed, number)
-            todo = [i for i in todo if best[i].report and not best[i].report.good]
-            if not todo:
-                break
+            for j, (i, number) in enumerate(draws):
+                if i not in best or not best[i].good:
+                    best[i] = self._better(best.get(i), said[j], sampling.speed, number)
+            todo, tried = [i for i in todo if not best[i].good], tried + together
         return [best[i] for i in range(len(sentences))]
 
     def _better(self, before: Take | None, spoken: Spoken, speed: float, number: int) -> Take:
@@ -71,3 +78,8 @@ class Booth:
         if before and report and before.report and before.report.rank >= report.rank:
             return before._replace(takes=number)
         return Take(spoken, report, number)
+
+
+def seed_of_take(seed: int, number: int) -> int:
+    """The seed of a sentence's take, from 1 on: the first has the sentence's own."""
+    return (seed + (number - 1) * STRIDE) % 2**63
