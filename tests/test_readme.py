@@ -41,7 +41,7 @@ def test_commands(folder, block):
         assert (folder / name).stat().st_size > 0
 
 
-@pytest.mark.parametrize("block", blocks("python"), ids=["short", "long"])
+@pytest.mark.parametrize("block", blocks("python"), ids=["short", "long", "studio"])
 def test_python(folder, block):
     names: dict = {}
     exec(compile(block, "README.md", "exec"), names)

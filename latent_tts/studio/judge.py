@@ -18,8 +18,6 @@ from latent_tts.model_dir import load_aligner
 from latent_tts.text.symbols import SymbolTable
 
 if TYPE_CHECKING:
-    from faster_whisper import WhisperModel
-
     from latent_tts.tts import TTS, Spoken
 
 PHONE_SECONDS, MARK_SECONDS, EDGE_SECONDS = 0.085, 0.25, 0.25  # of read speech: a phone, a pause, both ends together
@@ -76,7 +74,7 @@ class Judge:
         self.sample_rate, self.frame_rate = tts.sample_rate, tts.codec.frame_rate
         self.words = tts.phonemizer.words
         self.aligner, self.symbols = load_aligner(tts.folder)
-        self.recogniser: WhisperModel | None = None
+        self.recogniser = None
         if whisper is not None:
             from latent_tts.evaluate.wer import load_recogniser
 

@@ -155,13 +155,14 @@ def test_a_plan_is_of_all_rows_and_never_too_long():
 
 
 def test_killed_and_run_again_it_leaves_the_same(job, tmp_path):
-    """SIGKILL at two moments, with two processes: none stays behind, and the files are those of an undisturbed run in one
-    process, each made once."""
+    """SIGKILL at two moments, with two processes: none stays behind, and the files are those of an undisturbed run in
+    one process, each made once."""
     manifest = tmp_path / "rows.jsonl"
     manifest.write_text("".join(json.dumps({"id": r.id, "text": r.text, "seed": r.seed}) + "\n" for r in ROWS))
-    killed, whole = (replace(job, out=tmp_path / name, threads=1, rows=2, comment=COMMENT) for name in ("killed", "whole"))
-    command = [sys.executable, "-m", "latent_tts", "batch", manifest, "-o", killed.out, "--nj=2", "--rows=2", "--takes=2"]
-    command += ["--model", job.model, "--reference", job.reference, "--steps=2", "--guidance=1", "--voices", job.voices]
+    job = replace(job, threads=1, rows=2, comment=COMMENT)
+    killed, whole = (replace(job, out=tmp_path / name) for name in ("killed", "whole"))
+    command = [sys.executable, "-m", "latent_tts", "batch", manifest, "-o", killed.out, "--nj=2", "--rows=2"]
+    command += ["--model", job.model, "--reference", job.reference, "--steps=2", "--guidance=1", "--takes=2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     for wanted in (1, 4):
         running = subprocess.Popen(list(map(str, command)), env=environment, stderr=subprocess.PIPE)
