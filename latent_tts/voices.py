@@ -68,6 +68,11 @@ class VoiceStore:
         return {match[1]: Path(path) for match, path in matches if match}
 
 
+def read_voice(name: str, store: VoiceStore) -> Voice:
+    """A voice by its name in ``store`` or, where ``name`` ends in SUFFIX, by its file: not for names from strangers."""
+    return Voice.load(name) if name.endswith(SUFFIX) else store.load(name)
+
+
 def home() -> Path:
     """``$LATENT_TTS_VOICES``, or ``latent_tts/voices`` where the XDG base directories say that data lives."""
     if own := os.environ.get("LATENT_TTS_VOICES"):

@@ -145,14 +145,12 @@ def booth_of(args: argparse.Namespace, tts: TTS, heard: Callable[[Spoken], objec
 def reader_of_voice(args: argparse.Namespace) -> Callable[[TTS], Voice]:
     """Read the voice that was asked for, as far as that goes without the model; the rest of the way."""
     from latent_tts import audio
-    from latent_tts.frames import Voice
-    from latent_tts.voices import SUFFIX, VoiceStore
+    from latent_tts.voices import VoiceStore, read_voice
 
     if args.voice is not None and args.reference is not None:
         raise UserError("--voice and --reference are two voices; give one of them")
     if args.voice is not None:
-        saved = args.voice.endswith(SUFFIX)
-        voice = Voice.load(args.voice) if saved else VoiceStore(args.voices).load(args.voice)
+        voice = read_voice(args.voice, VoiceStore(args.voices))
         return lambda tts: fitting(tts, voice)
     path, text = args.reference, args.reference_text
     if path is None:

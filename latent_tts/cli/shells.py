@@ -35,6 +35,8 @@ def completion(argv: list[str]) -> int:
 
 def script(shell: str) -> str:
     """Bash's completion; zsh runs the same through bashcompinit."""
+    from latent_tts.cli import VERBS
+
     parsers = parsers_of_verbs()
     actions = [action for parser in parsers.values() for action in parser._actions]
     chosen = {name: a.choices for a in actions if a.choices and a.nargs is None for name in a.option_strings}
@@ -47,14 +49,8 @@ def script(shell: str) -> str:
         values="".join(values),
         options="".join(f'        {verb}) choices="{words[verb]}" ;;\n' for verb in words if verb != "speak"),
         top=words["speak"],
-        verbs=" ".join(verbs()),
+        verbs=" ".join(VERBS),
     )
-
-
-def verbs() -> list[str]:
-    from latent_tts import cli
-
-    return list(cli.VERBS)
 
 
 def parsers_of_verbs() -> dict[str, argparse.ArgumentParser]:

@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from latent_tts.text.markup import Part
     from latent_tts.tts import TTS
 
-USAGE = """tts [speak] TEXT [--reference RECORDING | --voice NAME] -o FILE [options]
-       tts stream|batch|voice|eval|train|demo|serve|doctor|completion ..."""
-
 
 def speak(argv: list[str]) -> int:
     """``tts [speak] TEXT``: whatever can be wrong with the input is looked at before the model is loaded."""
@@ -96,9 +93,12 @@ def _stream(args: argparse.Namespace) -> int:
 
 
 def speak_parser() -> argparse.ArgumentParser:
+    from latent_tts.cli import VERBS
+
     parser = Parser(
         prog="tts",
-        usage=USAGE,
+        usage="tts [speak] TEXT [--reference RECORDING | --voice NAME] -o FILE [options]\n"
+        f"       tts {'|'.join(VERBS)} ...",
         description="Say a text in the voice of a recording.",
         epilog="Text comes from TEXT, --text, --text-file or a pipe. `tts VERB --help` has the options of a verb; `tts "
         "doctor` checks the installation. Clone only voices whose owners agreed to it.",

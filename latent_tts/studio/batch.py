@@ -34,7 +34,7 @@ from latent_tts.studio.manifests import Row, checked
 from latent_tts.studio.perform import Cast, Line, perform_all, read_parts, script_of
 from latent_tts.studio.takes import Booth
 from latent_tts.tts import TTS
-from latent_tts.voices import VoiceStore
+from latent_tts.voices import VoiceStore, read_voice
 
 VOICES_KEPT = 64  # cloned voices that a process remembers
 LONGEST_BATCH = 20_000  # characters that are spoken together, all of whose sound is held in memory
@@ -47,7 +47,7 @@ class Job:
     out: Path
     reference: Path  # of rows that name no voice of their own
     reference_text: str = ""
-    voice: str = ""  # a saved voice in place of the reference
+    voice: str = ""  # a saved voice, or its file, in place of the reference
     sampling: Sampling = Sampling()
     takes: int = 3
     verify: bool = True
@@ -168,7 +168,7 @@ class Worker:
     def _clone(self, voice: str, reference: Path | None, text: str) -> Voice:
         if not voice:
             return self.tts.clone(reference, text or None)
-        found = self.store.load(voice)
+        found = read_voice(voice, self.store)
         self.tts.prompt([], found)  # refuses a voice of another model
         return found
 
