@@ -66,7 +66,8 @@ class Job:
         """What decides how a row sounds, for the ledger."""
         decisive = ("sampling", "takes", "verify", "markup", "kind", "rows")
         everything = asdict(self)
-        return {name: everything[name] for name in decisive} | {"model": _fingerprint(self.model, self.lexicon)}
+        more = {"recogniser": self.whisper is not None, "model": _fingerprint(self.model, self.lexicon)}
+        return {name: everything[name] for name in decisive} | more
 
 
 class Outcome(NamedTuple):

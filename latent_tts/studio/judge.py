@@ -60,7 +60,7 @@ class Report:
     @property
     def good(self) -> bool:
         """Whether another take is hardly better."""
-        return not self.problems and self.clarity >= CLEAR
+        return not self.problems and (self.wer == 0 or self.clarity >= CLEAR)
 
     def as_dict(self) -> dict:
         """For JSON, floats to three digits."""
@@ -132,7 +132,7 @@ def problems(facts: dict, silent: bool) -> tuple[str, ...]:
         "silence": facts["silence"] > LONGEST_QUIET,
         "clipping": facts["clipped"] > CLIPPED,
         "leak": facts["leak"] >= LEAKED,
-        "unclear": facts["clarity"] < UNCLEAR,
+        "unclear": facts["wer"] is None and facts["clarity"] < UNCLEAR,
         "words": bool(facts["wer"]),
     }
     return tuple(name for name, true in wrong.items() if true)

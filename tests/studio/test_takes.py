@@ -37,8 +37,9 @@ class TestJudge:
             ({"silence": 2.0}, ("silence",)),
             ({"clipped": 0.01}, ("clipping",)),
             ({"leak": 4}, ("leak",)),
-            ({"clarity": 0.1, "wer": 0.5}, ("unclear", "words")),
-            ({"wer": 0.0}, ()),
+            ({"clarity": 0.1}, ("unclear",)),
+            ({"clarity": 0.1, "wer": 0.5}, ("words",)),
+            ({"clarity": 0.1, "wer": 0.0}, ()),
         ],
     )
     def test_problems(self, change, found):
