@@ -154,35 +154,36 @@ def seconds(path: str | Path) -> float:
         return file.frames / file.samplerate
 
 
-def check_output(path: str | Path) -> None:
+def check_output(path: str | Path, kind: str = "") -> None:
     """Raise UserError now if ``write`` could not write ``path`` later. ``-`` is standard output."""
     try:
-        _check_target(Path(path))
+        _check_target(Path(path), kind)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); give another name") from error
 
 
-def write(path: str | Path, wav: object, rate: int, comment: str = "") -> None:
-    """Write mono samples (T,), numpy or torch, as the file's ending says; ``-`` is standard output, as wav.
+def write(path: str | Path, wav: object, rate: int, comment: str = "", kind: str = "") -> None:
+    """Write mono samples (T,), numpy or torch; ``-`` is standard output. ``kind``, one of FORMATS, is the format;
+    without it the file's ending says, and standard output and devices get wav.
 
     Samples beyond full scale are clipped. The file appears whole or not at all: it is written beside its
     place and renamed. Raises UserError for an unknown ending, a folder that is missing or closed, and samples
     that are not finite. ``comment`` goes into the file's metadata.
     """
-    check_output(path)
+    check_output(path, kind)
     samples = _to_numpy(wav, "the sound to write")
     if samples.ndim != 1 or not np.isfinite(samples).all():
         raise UserError(f"the sound for {path} is not one row of finite samples; it was not written")
     target = Path(path)
     if str(path) == "-":
-        sys.stdout.buffer.write(_encode(samples, rate, ".wav", comment))
+        sys.stdout.buffer.write(_encode(samples, rate, kind or ".wav", comment))
         sys.stdout.buffer.flush()
         return
     try:
         if _is_special(target):
-            target.write_bytes(_encode(samples, rate, ".wav", comment))
+            target.write_bytes(_encode(samples, rate, kind or ".wav", comment))
         else:
-            _write_beside(target.resolve(), _encode(samples, rate, target.suffix.lower(), comment))
+            _write_beside(target.resolve(), _encode(samples, rate, kind or target.suffix.lower(), comment))
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); nothing was left there") from error
 
@@ -227,6 +228,31 @@ def append(file: soundfile.SoundFile, wav: np.ndarray) -> None:
     wav = np.clip(wav, -1.0, 1.0)
     for start in range(0, len(wav), 16384):
         file.write(wav[start : start + 16384])
+
+
+def write_growing(path: str | Path, chunks: Iterable[object], rate: int) -> None:
+    """Write chunks (n,) into a wav file as they come, beside its place, and rename it at the end; into a device or a
+    pipe as ``write_stream``. Memory does not grow with the sound. Raises UserError as ``write`` does.
+    """
+    check_output(path, ".wav")
+    if _is_special(Path(path)):
+        with open(path, "wb") as sink:
+            return write_stream(sink, chunks, rate)
+    target = Path(path).resolve()
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with open(part, "wb") as file:
+            write_stream(file, chunks, rate)
+            size = file.tell()
+            for place, length in ((4, size - 8), (40, size - 44)):
+                file.seek(place)
+                file.write(struct.pack("<I", min(length, 0xFFFFFFFF)))
+        os.replace(part, target)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); nothing was left there") from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
 
 
 def _name(source: object) -> str:
@@ -341,14 +367,14 @@ def _encode(wav: np.ndarray, rate: int, suffix: str, comment: str) -> bytes:
     return memory.getvalue()
 
 
-def _check_target(path: Path) -> None:
+def _check_target(path: Path, kind: str) -> None:
     if str(path) == "-":
         return
     if path.is_dir():
         raise UserError(f"{path} is a folder; give a file name such as {path / 'speech.wav'}")
     if _is_special(path):
         return
-    if path.suffix.lower() not in FORMATS:
+    if not kind and path.suffix.lower() not in FORMATS:
         raise UserError(f"cannot tell the format of {path}; end its name in one of {' '.join(FORMATS)}")
     if not path.parent.is_dir():
         raise UserError(f"the folder {path.parent} does not exist; make it first: mkdir -p {path.parent}")

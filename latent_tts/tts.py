@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +41,16 @@ class Row(NamedTuple):
 
     sound: Iterator[Tensor]  # (n,) each
     begun: list[int]  # how many of its phones have begun by the end of each frame made so far
+
+
+class Spoken(NamedTuple):
+    """A sentence as it was spoken."""
+
+    text: str  # normalised
+    phones: tuple[str, ...]
+    wav: Tensor  # (T,) float32
+    begun: Tensor  # (N,) int64: how many of the phones had begun by the end of each frame
+    seed: int
 
 
 class TTS:
@@ -90,7 +101,8 @@ class TTS:
         frames = self.codec.encode(torch.from_numpy(wav).to(self.device)[None, None])[0].cpu()
         starts = [int(t * self.codec.frame_rate) for t in onsets]
         heard = [s for s in starts if s < len(frames)]
-        return Voice(frames, tuple(phones[: len(heard)]), tuple(heard), self.model_hash)
+        more = {"text": text or "", "sample_rate": self.sample_rate}
+        return Voice(frames, tuple(phones[: len(heard)]), tuple(heard), self.model_hash, **more)
 
     def speak(self, text: str, voice: Voice, sampling: Sampling = Sampling()) -> Tensor:
         """The whole sound (T,) of a text of any length."""
@@ -103,25 +115,23 @@ class TTS:
                 yield torch.zeros(round(PAUSE_SECONDS * self.sample_rate))
             yield from self._faded(self._decode(self.lm.generate(self.prompt(phones, voice), sampling)))
 
-    @torch.inference_mode()
     def speak_batch(
         self, texts: Sequence[str], voices: Sequence[Voice], sampling: Sampling = Sampling()
     ) -> list[Tensor]:
-        """One sound (T,) a text, each as ``speak`` gives it alone, generated several sentences at a time."""
+        """One sound (T,) a text, each as ``speak`` gives it alone, generated several sentences at a time.
+
+        ``sampling.seed`` may be a tuple with a seed for each text.
+        """
         if len(texts) != len(voices):
             raise UserError(f"{len(texts)} texts but {len(voices)} voices; give one voice a text")
-        prompts = [[self.prompt(p, voice) for p in self.sentences(text)] for text, voice in zip(texts, voices)]
-        jobs = [(i, j) for i, row in enumerate(prompts) for j in range(len(row))]
-        jobs.sort(key=lambda job: int(prompts[job[0]][job[1]].text_lens))
-        sounds: dict[tuple[int, int], Tensor] = {}
-        for first in range(0, len(jobs), ROWS):
-            batch = jobs[first : first + ROWS]
-            for job, row in zip(batch, self.rows([prompts[i][j] for i, j in batch], sampling)):
-                sounds[job] = torch.cat(list(row.sound))
-        pause = torch.zeros(round(PAUSE_SECONDS * self.sample_rate))
+        rows = [self.written(text) for text in texts]
+        seeds = tuple(seed for row, seed in zip(rows, sampling.seeds(len(rows))) for _ in row)
+        owners = [voice for row, voice in zip(rows, voices) for _ in row]
+        said = dict(self.say([sentence for row in rows for sentence in row], owners, replace(sampling, seed=seeds)))
+        pause, wavs = torch.zeros(round(PAUSE_SECONDS * self.sample_rate)), (said[i].wav for i in range(len(said)))
         return [
-            torch.cat([piece for j in range(len(row)) for piece in ([pause] if j else []) + [sounds[i, j]]])
-            for i, row in enumerate(prompts)
+            torch.cat([piece for i in range(len(row)) for piece in ([pause] if i else []) + [next(wavs)]])
+            for row in rows
         ]
 
     def rows(self, prompts: Sequence[Utterances], sampling: Sampling = Sampling()) -> list[Row]:
@@ -131,15 +141,40 @@ class TTS:
         feeds = _split(self.lm.generate(stack(list(prompts)), sampling), begun)
         return [Row(self._faded(self._decode(feed)), phones) for feed, phones in zip(feeds, begun)]
 
-    def sentences(self, text: str) -> list[list[str]]:
-        """Phones of each sentence of a text. UserError where there is nothing to speak."""
+    @torch.inference_mode()
+    def say(
+        self, sentences: Sequence[str], voices: Sequence[Voice], sampling: Sampling = Sampling()
+    ) -> Iterator[tuple[int, Spoken]]:
+        """Single normalised sentences (see ``written``), each in a voice of its own, ROWS of like length at a time.
+
+        Yields (index, sentence) as they are made, the short ones first. ``sampling.seed`` may be a tuple with a seed
+        for each.
+        """
+        seeds, phones = sampling.seeds(len(sentences)), [self.phonemizer(sentence) for sentence in sentences]
+        order = sorted(range(len(sentences)), key=lambda i: len(phones[i]) + len(voices[i].phones))
+        for first in range(0, len(order), ROWS):
+            batch = order[first : first + ROWS]
+            prompts = [self.prompt(phones[i], voices[i]) for i in batch]
+            for i, row in zip(batch, self.rows(prompts, replace(sampling, seed=tuple(seeds[i] for i in batch)))):
+                wav = torch.cat(list(row.sound))
+                yield i, Spoken(sentences[i], tuple(phones[i]), wav, torch.tensor(row.begun), seeds[i])
+
+    def written(self, text: str) -> list[str]:
+        """The sentences of a text, normalised, without those that have nothing to speak. UserError where none has."""
         found = []
         for sentence in split_sentences(normalize(text)):
             try:
-                found.append(self.phonemizer(sentence))
+                self.phonemizer(sentence)
             except UserError:
                 continue
-        return found or [self.phonemizer(text)]
+            found.append(sentence)
+        if not found:
+            self.phonemizer(text)  # says what is wrong
+        return found or [text]
+
+    def sentences(self, text: str) -> list[list[str]]:
+        """Phones of each sentence of a text. UserError where there is nothing to speak."""
+        return [self.phonemizer(sentence) for sentence in self.written(text)]
 
     def prompt(self, phones: Sequence[str], voice: Voice) -> Utterances:
         """What the language model continues: the voice's frames, its phones if they are known, and what to say."""

@@ -15,17 +15,18 @@ FLOORS = {
     **dict.fromkeys(["__init__", "__main__", "cli", "recipes", "tools", "benchmarks"], 8),
     "server": 7,
     "demo": 6,
-    "scheduler": 5,
+    **dict.fromkeys(["scheduler", "studio", "clinic"], 5),
     **dict.fromkeys(["tts", "train", "evaluate"], 4),
     **dict.fromkeys(["model_dir", "data"], 3),
-    **dict.fromkeys(["codec", "lm", "align"], 2),
-    "voices": 2,
-    **dict.fromkeys(["frames", "encoders"], 1),
-    **dict.fromkeys(["nn", "text", "audio"], 0),
+    **dict.fromkeys(["codec", "lm", "align", "voices"], 2),
+    **dict.fromkeys(["frames", "captions", "encoders"], 1),
+    **dict.fromkeys(["nn", "text", "audio", "files"], 0),
     "errors": -1,
 }
 PUBLIC = {"TTS": "tts", "Voice": "frames", "Sampling": "frames", "__version__": "errors"}
-RUN_TIME = {"cli", "tts", "model_dir", "codec", "lm", "align", "frames", "nn", "text", "audio", "errors"}
+RUN_TIME = set(
+    "cli studio clinic tts voices captions model_dir codec lm align frames nn text audio files errors".split()
+)
 CORE = {"torch", "numpy", "soundfile", "safetensors", "yaml", "phonemizer", "espeakng_loader", "soxr", "tqdm"}
 LATE_EXTRAS = {"codec/residual_vq.py": {"vector_quantize_pytorch"}}  # imported when such a codec is built, not before
 HEAVY = {"librosa", "resemblyzer", "faster_whisper", "matplotlib", "gradio", "phonemizer", "transformers", "vocos"}

@@ -36,6 +36,7 @@ def folder(tmp_path, reference, monkeypatch) -> Path:
     audio.write(tmp_path / "ref.wav", *audio.read(reference))
     (tmp_path / "story.txt").write_text("It was late. The rain had stopped.\n")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("LATENT_TTS_VOICES", str(tmp_path / "voices"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -128,5 +129,5 @@ def test_the_site_is_built(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"}
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300, env=environment)
     reference = (tmp_path / "reference.html").read_text("utf-8")
-    for name in ("latent_tts.tts.TTS.speak_batch", "latent_tts.frames.Sampling", "latent_tts.scheduler.Scheduler.speak"):
-        assert f'id="{name}"' in reference
+    for name in ("tts.TTS.speak_batch", "frames.Sampling", "scheduler.Scheduler.speak"):
+        assert f'id="latent_tts.{name}"' in reference

@@ -13,8 +13,8 @@ class PointerWalk:
 
     ``step`` draws how many phones begin in the next frame and moves on. It cannot go back, and no phone may last
     longer than ``longest`` frames, so a row of L phones ends within (L + 1) * longest frames. The end comes in a frame
-    after the last phone's, so no row is empty. Every row has a generator of its own, seeded alike: a row does not
-    depend on its neighbours.
+    after the last phone's, so no row is empty. Every row has a generator of its own: a row does not depend on its
+    neighbours.
     """
 
     longest = 16  # frames a phone or a pause may last
@@ -28,7 +28,7 @@ class PointerWalk:
         self.alive = torch.ones(len(prompt), dtype=torch.bool, device=device)
         self.waited = torch.zeros_like(self.pointers)
         self.moves = torch.arange(max_advance + 1, device=device)
-        self.generators = [torch.Generator().manual_seed(sampling.seed) for _ in range(len(prompt))]
+        self.generators = [torch.Generator().manual_seed(seed) for seed in sampling.seeds(len(prompt))]
 
     @property
     def spoken(self) -> Tensor:
