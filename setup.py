@@ -48,8 +48,10 @@ EXTRAS = {
     # Codecs that benchmarks/codec.py compares ours to. Vocos asks for encodec 0.1.1, whose licence is CC BY-NC 4.0, and
     # imports torchaudio, hence the pair that goes together.
     "bench": ["torch==2.11.*", "torchaudio==2.11.*", "transformers>=5.23", "vocos>=0.1"],
-    "demo": ["gradio>=6.20"],
-    "test": ["pytest>=8", "hypothesis", "ruff", "diffusers", "num2words", "praatio>=6"],
+    "server": ["fastapi>=0.115", "uvicorn>=0.30", "python-multipart", "av>=12"],
+    "demo": ["gradio>=6.20", "matplotlib", "av>=12"],
+    "docs": ["mkdocs-material", "mkdocstrings[python]"],
+    "test": ["pytest>=8", "hypothesis", "ruff", "diffusers", "num2words", "praatio>=6", "openai>=1.68", "selenium"],
 }
 
 setup(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import sys
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 import torch
+from tiny import tiny_model
 
 from latent_tts.model_dir import load_codec
 
@@ -144,3 +146,18 @@ def test_a_wrong_option_is_one_line(load, capsys, options, line):
     assert load("codec").main(["--peers", *options]) == 2
     said = capsys.readouterr().err
     assert said.startswith("codec: error: ") and line in said and said.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_of_the_server(load, tmp_path, reference, capsys):
+    """It runs; whether memory is flat shows only over many requests."""
+    pytest.importorskip("uvicorn")
+    folder, path = tiny_model(tmp_path / "tiny"), tmp_path / "memory.json"
+    shutil.copy(reference, folder)
+    options = ["--model", str(folder), "--requests", "20", "--margin", "500", "--json", str(path)]
+    assert load("server_memory").main(options) == 0
+    report = json.loads(path.read_text())
+    counts, mebibytes = zip(*report["readings"])
+    assert counts == tuple(range(1, 21)) and min(mebibytes) > 50 and "flat" in capsys.readouterr().out
+    growth = load("server_memory").later_growth
+    assert growth([9, 9, 5, 5, 7, 7, 5, 6]) == 1 and growth([1.0]) == 0
