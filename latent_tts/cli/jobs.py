@@ -19,9 +19,7 @@ from latent_tts.cli.options import (
     choose_device,
     choose_sampling,
     log,
-    own_reference,
     quieten,
-    read_text_file,
 )
 from latent_tts.errors import UserError
 
@@ -70,16 +68,15 @@ def batch_parser() -> argparse.ArgumentParser:
 
 def job_of(args: argparse.Namespace) -> Job:
     """How the rows are spoken, as the options say."""
-    from latent_tts.model_dir import SHIPPED
+    from latent_tts.model_dir import SHIPPED, own_reference
     from latent_tts.studio.batch import Job
 
     if args.voice is not None and args.reference is not None:
         raise UserError("--voice and --reference are two voices; give one of them")
     reference, text = args.reference, args.reference_text
     if reference is None:
-        reference = own_reference(args.model)
-        said = reference.with_suffix(".txt")
-        text = read_text_file(str(said)) if text is None and said.exists() else text
+        reference, said = own_reference(args.model or SHIPPED)
+        text = said if text is None else text
     return Job(
         out=Path(args.output_dir),
         reference=Path(reference),

@@ -7,7 +7,6 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from latent_tts.errors import UserError
@@ -144,7 +143,7 @@ def booth_of(args: argparse.Namespace, tts: TTS, heard: Callable[[Spoken], objec
 
 def reader_of_voice(args: argparse.Namespace) -> Callable[[TTS], Voice]:
     """Read the voice that was asked for, as far as that goes without the model; the rest of the way."""
-    from latent_tts import audio
+    from latent_tts import audio, model_dir
     from latent_tts.voices import VoiceStore, read_voice
 
     if args.voice is not None and args.reference is not None:
@@ -154,9 +153,8 @@ def reader_of_voice(args: argparse.Namespace) -> Callable[[TTS], Voice]:
         return lambda tts: fitting(tts, voice)
     path, text = args.reference, args.reference_text
     if path is None:
-        path = own_reference(args.model)
-        said = path.with_suffix(".txt")
-        text = read_text_file(str(said)) if text is None and said.exists() else text
+        path, said = model_dir.own_reference(args.model or model_dir.SHIPPED)
+        text = said if text is None else text
     wav, rate = audio.read_reference(path)
     return lambda tts: tts.clone(wav, text=text, sample_rate=rate)
 
@@ -175,19 +173,6 @@ def quieten(quiet: bool) -> None:
     handler.setFormatter(logging.Formatter("tts: %(message)s"))
     log.handlers = [handler]
     log.setLevel(logging.ERROR if quiet else logging.INFO)
-
-
-def own_reference(model: str | None) -> Path:
-    """``reference.flac``, or of another format, beside the model's weights."""
-    from latent_tts import audio, model_dir
-
-    folder = Path(model or model_dir.SHIPPED)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such model directory; give one with config.yaml and weights in it")
-    found = sorted(path for path in folder.glob("reference.*") if path.suffix in audio.FORMATS)
-    if not found:
-        raise UserError(f"{folder} holds no reference recording of its own; give one: --reference FILE")
-    return found[0]
 
 
 def read_text_file(path: str) -> str:
