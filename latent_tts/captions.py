@@ -32,6 +32,8 @@ def word_times(
     seconds. No finer than a frame; a word ends where the separator after it begins.
     """
     begun = [int(count) for count in begun]
+    if min(begun, default=0) < 0:
+        raise UserError("this model does not know when it says what; leave the captions out")
     starts = [bisect_left(begun, i + 1) / frame_rate for i in range(len(phones))]
     edges = [i for i, phone in enumerate(phones) if phone in SymbolTable.SEPARATORS]
     if len(edges) != len(words) + 1:

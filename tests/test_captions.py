@@ -26,6 +26,11 @@ def test_other_words_are_refused():
         word_times(["Hi", "you", "there"], PHONES, BEGUN, 10.0)
 
 
+def test_unknown_times_are_refused():
+    with pytest.raises(UserError, match="does not know"):
+        word_times(["Hi", "you"], PHONES, [-1] * 9, 10.0)
+
+
 SENTENCES = [
     [Word("Hi", 0.1, 0.4), Word("you", 0.7, 0.9)],
     [Word(f"word{i}", 3600 + i, 3600.5 + i) for i in range(30)],

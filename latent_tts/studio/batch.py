@@ -193,10 +193,9 @@ def _results(batches: list[tuple[list[Row], set[str]]], job: Job, nj: int) -> It
         worker = Worker(job)
         yield from (worker.speak(batch, left) for batch, left in batches)
         return
-    job = replace(job, threads=job.threads or max(1, torch.get_num_threads() // nj))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(nj, context, _begin, (job,)) as pool:
-        futures = [pool.submit(_speak, batch, left) for batch, left in batches]
+    threads = job.threads or max(1, torch.get_num_threads() // nj)
+    with ProcessPoolExecutor(nj, multiprocessing.get_context("spawn"), _begin, (threads,)) as pool:
+        futures = [pool.submit(_speak, job, batch, left) for batch, left in batches]
         try:
             yield from (future.result() for future in as_completed(futures))
         except BrokenProcessPool:
@@ -205,19 +204,21 @@ def _results(batches: list[tuple[list[Row], set[str]]], job: Job, nj: int) -> It
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-_worker: list[Worker] = []  # of this process
-
-
-def _begin(job: Job) -> None:
-    """Make a process's worker. The process ends when its parent is gone, even if that was killed."""
+def _begin(threads: int) -> None:
+    """Make a process ready. It ends when its parent is gone, even if that was killed."""
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
-    torch.set_num_threads(job.threads)
-    _worker.append(Worker(job))
+    torch.set_num_threads(threads)
 
 
-def _speak(batch: list[Row], left: set[str]) -> list[dict]:
-    return _worker[0].speak(batch, left)
+def _speak(job: Job, batch: list[Row], left: set[str]) -> list[dict]:
+    return _worker(job).speak(batch, left)
+
+
+@lru_cache(1)
+def _worker(job: Job) -> Worker:
+    """The worker of this process, made when it gets its first batch, so that what is wrong comes back as an error."""
+    return Worker(job)
 
 
 def _done(lines: list[dict], rows: list[Row], job: Job) -> set[str]:

@@ -152,6 +152,8 @@ def longest_gap(wav: np.ndarray, sample_rate: int) -> float:
 
 
 def longest_hold(begun: np.ndarray) -> int:
-    """How many frames the pointer stood still at most, from the phones begun by each frame (N,)."""
+    """How many frames the pointer stood still at most, from the phones begun by each frame (N,); 0 if not known."""
+    if (begun < 0).any():
+        return 0
     edges = np.flatnonzero(np.r_[True, np.diff(begun) > 0, True])
     return int(np.diff(edges).max())

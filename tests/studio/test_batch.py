@@ -146,6 +146,12 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(job, monkeypatch):
     assert len(run(ROWS, small).done) == len(ROWS) - 3 and sounds(small.out) == wanted
 
 
+def test_what_no_process_can_use_is_said(job, tmp_path):
+    """As with one process: a lexicon that is not there is no reason to blame the memory."""
+    with pytest.raises(UserError, match="cannot read the lexicon"):
+        run(ROWS, replace(job, lexicon=tmp_path / "nowhere.txt", threads=1), nj=2)
+
+
 def test_a_plan_is_of_all_rows_and_never_too_long():
     rows = [Row(str(i), "a" * (i % 7 * 3000 + 1)) for i in range(40)]
     batches = plan(rows, 8)

@@ -75,6 +75,7 @@ class TestJudge:
 
     def test_a_pointer_that_stood_still(self):
         assert longest_hold(np.array([1, 1, 1, 2, 4, 4])) == 3 and longest_hold(np.array([0])) == 1
+        assert longest_hold(np.array([-1, -1, -1])) == 0
 
     def test_expectations(self):
         assert expected_seconds(["_", "h", "ˈaɪ", "."]) == pytest.approx(0.42)
