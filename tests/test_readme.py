@@ -128,5 +128,5 @@ def test_the_site_is_built(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"}
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300, env=environment)
     reference = (tmp_path / "reference.html").read_text("utf-8")
-    for name in ("latent_tts.tts.TTS.speak_batch", "latent_tts.frames.Sampling", "latent_tts.scheduler.Scheduler.speak"):
-        assert f'id="{name}"' in reference
+    for name in ("tts.TTS.speak_batch", "frames.Sampling", "scheduler.Scheduler.speak"):
+        assert f'id="latent_tts.{name}"' in reference
