@@ -155,7 +155,7 @@ class TestSpeak:
         frames = torch.cat([c.frames for c in tts.lm.generate(tts.prompt(phones, voice), QUICK)], 1)
         wanted, ramp = tts.codec.decode(frames)[0, 0], round(FADE_SECONDS * tts.sample_rate)
         wav = tts.speak("How are you today?", voice, QUICK)
-        assert len(wav) == len(wanted) > 8 * tts.codec.hop_length
+        assert len(wav) == len(wanted) > 3 * tts.codec.hop_length  # more than one piece: see GROWTH
         assert_equal(wav[ramp:-ramp], wanted[ramp:-ramp])
 
     def test_a_stream_comes_as_it_is_made(self, tts, voice, monkeypatch):
@@ -233,7 +233,7 @@ class TestTimes:
         tts = TTS.from_dir(tiny_model(tmp_path / "tiny"))
         voice = tts.clone(syllables(), text="My friend.", sample_rate=16000)
         timed, text = tts.timed(TEXT, voice, QUICK), "Hello there."
-        assert torch.equal(timed.wav, tts.speak(TEXT, voice, QUICK))
+        assert_equal(timed.wav, tts.speak(TEXT, voice, QUICK))
         assert [word.label for word in timed.words] == ["Hello", "there", "How", "are", "you"]
         assert [phone.label for phone in timed.phones] == sum(tts.sentences(TEXT), [])
         for spoken in (timed.words, timed.phones):
@@ -277,7 +277,8 @@ class TestBatch:
             spoken = said[i]
             assert spoken.text == sentence and list(spoken.phones) == tts.phonemizer(sentence)
             assert len(spoken.begun) * tts.codec.hop_length == len(spoken.wav)
-            assert spoken.begun[-1] == len(spoken.phones) and (spoken.begun.diff() >= 0).all()
+            known = -1 if tts.lm.decision == "stop" else len(spoken.phones)  # a prefix knows no places
+            assert spoken.begun[-1] == known and (spoken.begun.diff() >= 0).all()
 
     def test_as_many_voices_as_texts(self, tts, voice):
         with pytest.raises(UserError, match="2 texts but 1 voices"):
