@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from latent_tts.frames import Sampling
-from latent_tts.nn.diffusion import CosineSchedule, dpm_solver
+from latent_tts.nn.diffusion import CosineSchedule, dpm_solver, solver_times
 from latent_tts.nn.transformer import SwiGLU
 
 
@@ -25,7 +26,10 @@ class AdaLNBlock(nn.Module):
         nn.init.zeros_(self.modulation.bias)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        shift, scale, gate = self.modulation(c).chunk(3, dim=-1)
+        return self.modulated(x, self.modulation(c))
+
+    def modulated(self, x: Tensor, modulation: Tensor) -> Tensor:
+        shift, scale, gate = modulation.chunk(3, dim=-1)
         return x + gate * self.mlp(self.norm(x) * (1 + scale) + shift)
 
 
@@ -53,11 +57,18 @@ class DiffusionHead(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, cond: Tensor) -> Tensor:
         """Noisy frames (M, D), integer times (M,), conditions (M, H) -> v (M, D)."""
+        return self._denoise(x, self._modulations(t, cond))
+
+    def _modulations(self, t: Tensor, cond: Tensor) -> list[Tensor]:
+        """Times (...), conditions (..., H) -> what steers each block and the end (..., 3 * dim or 2 * dim)."""
         c = F.silu(self.condition(cond) + self.time(_sinusoids(t)))
+        return [part.modulation(c) for part in (*self.blocks, self)]
+
+    def _denoise(self, x: Tensor, modulations: Sequence[Tensor]) -> Tensor:
         x = self.enter(x)
-        for block in self.blocks:
-            x = block(x, c)
-        shift, scale = self.modulation(c).chunk(2, dim=-1)
+        for block, modulation in zip(self.blocks, modulations):
+            x = block.modulated(x, modulation)
+        shift, scale = modulations[-1].chunk(2, dim=-1)
         return self.leave(self.norm(x) * (1 + scale) + shift)
 
     def loss(self, frames: Tensor, cond: Tensor) -> Tensor:
@@ -69,21 +80,29 @@ class DiffusionHead(nn.Module):
         return error.view(-1, self.draws).mean(dim=1)
 
     def sample(self, cond: Tensor, null: Tensor, sampling: Sampling, noise: Tensor) -> Tensor:
-        """Conditions (B, H), null condition (H,), unit noise (B, D) -> frames (B, D)."""
-        both = torch.cat([cond, null.expand_as(cond)])
+        """Conditions (B, H), null condition (H,), unit noise (B, D) -> frames (B, D).
+
+        What does not hang on the noise, the modulations of all times, is computed before the first evaluation.
+        """
+        times = solver_times(self.schedule, sampling.steps)
+        grid = torch.tensor(times, device=cond.device)[:, None]
+        steered = self._modulations(grid, cond[None])  # of each layer (times, B, ...)
+        if sampling.guidance != 1:
+            free = self._modulations(grid, null[None, None])
+            steered = [torch.cat([m, n.expand_as(m)], dim=1) for m, n in zip(steered, free)]
+        modulations = dict(zip(times, zip(*steered)))
 
         def velocity(x: Tensor, t: int) -> Tensor:
-            times = torch.full((len(x),), t, device=x.device)
             if sampling.guidance == 1:
-                return self(x, times, cond)
-            with_text, without = self(x.repeat(2, 1), times.repeat(2), both).chunk(2)
+                return self._denoise(x, modulations[t])
+            with_text, without = self._denoise(torch.cat([x, x]), modulations[t]).chunk(2)
             return without + sampling.guidance * (with_text - without)
 
         return dpm_solver(self.schedule, velocity, noise * sampling.temperature, sampling.steps)
 
 
 def _sinusoids(t: Tensor, dim: int = 256) -> Tensor:
-    """(M,) -> (M, dim) cosines and sines of geometrically spaced rates, highest period 10000."""
+    """(...) -> (..., dim) cosines and sines of geometrically spaced rates, highest period 10000."""
     rates = torch.exp(-math.log(10000) * torch.arange(dim // 2, device=t.device) / (dim // 2))
-    angle = t[:, None].float() * rates
-    return torch.cat([angle.cos(), angle.sin()], dim=1)
+    angle = t[..., None].float() * rates
+    return torch.cat([angle.cos(), angle.sin()], dim=-1)
