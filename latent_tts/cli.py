@@ -196,7 +196,7 @@ def choose_device(name: str) -> str:
 def load(args: argparse.Namespace) -> TTS:
     from latent_tts.tts import TTS
 
-    return TTS.from_dir(args.model, device=choose_device(args.device), lexicon=args.lexicon)
+    return TTS.from_dir(args.model, device=choose_device(args.device), lexicon=args.lexicon, engine=args.engine)
 
 
 def spoken(tts: TTS, text: str, voice: Voice, sampling: Sampling, quiet: bool) -> Iterator[Tensor]:
@@ -240,6 +240,8 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda", "mps"), default="cpu", help="default: cpu"
     )
+    engines = "what computes: onnx is faster on a CPU and needs the extra 'fast'; default: onnx where it is installed"
+    parser.add_argument("--engine", choices=("auto", "torch", "onnx"), default="auto", help=engines)
 
 
 def _hyphenated(argv: list[str]) -> list[str]:
@@ -332,7 +334,7 @@ def _about_model(args: argparse.Namespace) -> str:
 
     args.lexicon = None
     folder, tts = args.model or model_dir.SHIPPED, load(args)
-    return f"{folder} loads, {tts.sample_rate} Hz, voices are tied to {model_dir.voice_hash(folder)}"
+    return f"{folder} loads, {tts.sample_rate} Hz, engine {tts.engine}, voices are tied to {tts.model_hash}"
 
 
 VERBS: dict[str, Callable[[list[str]], int]] = {"speak": speak, "doctor": doctor, "eval": evaluate}

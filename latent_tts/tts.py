@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor
 
 from latent_tts import audio
+from latent_tts.engine.accelerate import accelerate, choose_engine
+from latent_tts.engine.store import GraphStore, cache_folder
 from latent_tts.errors import UserError
 from latent_tts.frames import Chunk, Sampling, Utterances, Voice, stack
 from latent_tts.model_dir import (
@@ -26,6 +29,8 @@ from latent_tts.nn.state import State
 from latent_tts.text.normalize import normalize, split_sentences
 from latent_tts.text.phonemes import Phonemizer
 
+log = logging.getLogger("latent_tts")
+
 REFERENCE_SECONDS = 8.0  # of a reference; what the language model was trained to follow
 PAUSE_SECONDS = 0.12  # between two sentences
 FADE_SECONDS = 0.01  # at both ends of a sentence, so that joints do not click
@@ -41,10 +46,20 @@ class TTS:
     >>> wav = tts.speak("Hello there.", voice)  # (T,) float32 at tts.sample_rate
     """
 
-    def __init__(self, folder: Path, device: str = "cpu", lexicon: str | Path | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        device: str = "cpu",
+        lexicon: str | Path | None = None,
+        engine: str = "auto",
+        threads: int | None = None,
+    ):
         self.folder, self.device = Path(folder), torch.device(device)
+        self.engine = choose_engine(engine, self.device.type)
         self.codec = load_codec(folder).to(self.device)
         self.lm = load_lm(folder).to(self.device)
+        if self.engine == "onnx":
+            self._accelerate(engine, threads)
         if self.device.type == "cpu":
             packed(self.codec)
             packed(self.lm)
@@ -59,9 +74,33 @@ class TTS:
             )
 
     @classmethod
-    def from_dir(cls, path: str | Path | None = None, device: str = "cpu", lexicon: str | Path | None = None) -> TTS:
-        """Load a model directory; without ``path`` the shipped one. UserError says what is wrong with it."""
-        return cls(SHIPPED if path is None else Path(path), device, lexicon)
+    def from_dir(
+        cls,
+        path: str | Path | None = None,
+        device: str = "cpu",
+        lexicon: str | Path | None = None,
+        engine: str = "auto",
+        threads: int | None = None,
+    ) -> TTS:
+        """Load a model directory; without ``path`` the shipped one. UserError says what is wrong with it.
+
+        ``engine`` is torch, onnx (the extra ``fast``, on a CPU) or auto: onnx where it can be had. A seed's sound is an
+        engine's own. ``threads`` are those of onnx; None is what is fastest here, tried once.
+        """
+        return cls(SHIPPED if path is None else Path(path), device, lexicon, engine, threads)
+
+    def _accelerate(self, engine: str, threads: int | None) -> None:
+        """Run the parts that can be by ONNX Runtime. Where ``auto`` chose it and it fails, torch goes on."""
+        files = [self.folder / name for name in ("config.yaml", "codec.safetensors", "lm.safetensors")]
+        store = GraphStore(cache_folder(), files)
+        try:
+            accelerate(self.codec, self.lm, store, lambda: load_lm(self.folder).head, threads)
+        except Exception as error:  # of a tracer or a runtime of another version, say; the model itself is sound
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if engine == "onnx":
+                raise UserError(f"{self.folder}: no graph can be made of it ({reason}); use the torch engine") from None
+            log.info("speaking by torch, since the onnx engine failed (%s)", reason)
+            self.engine = "torch"
 
     @property
     def sample_rate(self) -> int:

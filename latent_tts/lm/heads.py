@@ -19,6 +19,7 @@ class AdaLNBlock(nn.Module):
 
     def __init__(self, dim: int):
         super().__init__()
+        self.dim = dim
         self.norm = nn.RMSNorm(dim, eps=1e-5, elementwise_affine=False)
         self.modulation = nn.Linear(dim, 3 * dim)
         self.mlp = SwiGLU(dim, 2.0)
@@ -26,11 +27,15 @@ class AdaLNBlock(nn.Module):
         nn.init.zeros_(self.modulation.bias)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        return self.modulated(x, self.modulation(c))
+        return self.modulated(x, *self.modulations(c))
 
-    def modulated(self, x: Tensor, modulation: Tensor) -> Tensor:
-        shift, scale, gate = modulation.chunk(3, dim=-1)
-        return x + gate * self.mlp(self.norm(x) * (1 + scale) + shift)
+    def modulations(self, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(..., dim) -> shift, 1 + scale and gate, each (..., dim)."""
+        shift, scale, gate = self.modulation(c).split(self.dim, dim=-1)
+        return shift, 1 + scale, gate
+
+    def modulated(self, x: Tensor, shift: Tensor, scale: Tensor, gate: Tensor) -> Tensor:
+        return x + gate * self.mlp(self.norm(x) * scale + shift)
 
 
 class DiffusionHead(nn.Module):
@@ -42,7 +47,7 @@ class DiffusionHead(nn.Module):
 
     def __init__(self, frame_dim: int, cond_dim: int, dim: int, layers: int, draws: int = 4):
         super().__init__()
-        self.draws = draws
+        self.dim, self.draws = dim, draws
         self.schedule = CosineSchedule()
         self.enter = nn.Linear(frame_dim, dim)
         self.condition = nn.Linear(cond_dim, dim)
@@ -60,16 +65,17 @@ class DiffusionHead(nn.Module):
         return self._denoise(x, self._modulations(t, cond))
 
     def _modulations(self, t: Tensor, cond: Tensor) -> list[Tensor]:
-        """Times (...), conditions (..., H) -> what steers each block and the end (..., 3 * dim or 2 * dim)."""
+        """Times (...), conditions (..., H) -> what steers each block, and the end: three (..., dim) a block, then two."""
         c = F.silu(self.condition(cond) + self.time(_sinusoids(t)))
-        return [part.modulation(c) for part in (*self.blocks, self)]
+        shift, scale = self.modulation(c).split(self.dim, dim=-1)
+        return [m for block in self.blocks for m in block.modulations(c)] + [shift, 1 + scale]
 
     def _denoise(self, x: Tensor, modulations: Sequence[Tensor]) -> Tensor:
         x = self.enter(x)
-        for block, modulation in zip(self.blocks, modulations):
-            x = block.modulated(x, modulation)
-        shift, scale = modulations[-1].chunk(2, dim=-1)
-        return self.leave(self.norm(x) * (1 + scale) + shift)
+        for i, block in enumerate(self.blocks):
+            x = block.modulated(x, *modulations[3 * i : 3 * i + 3])
+        shift, scale = modulations[-2:]
+        return self.leave(self.norm(x) * scale + shift)
 
     def loss(self, frames: Tensor, cond: Tensor) -> Tensor:
         """(M, D), (M, H) -> (M,) mean squared error of v, unweighted over uniform times."""
@@ -85,20 +91,22 @@ class DiffusionHead(nn.Module):
         What does not hang on the noise, the modulations of all times, is computed before the first evaluation.
         """
         times = solver_times(self.schedule, sampling.steps)
-        grid = torch.tensor(times, device=cond.device)[:, None]
-        steered = self._modulations(grid, cond[None])  # of each layer (times, B, ...)
+        grid = torch.tensor(times, device=cond.device)[:, None, None]
+        steered = self._modulations(grid, cond)  # each (times, 1, B, dim), the 1 for rows with and without condition
         if sampling.guidance != 1:
-            free = self._modulations(grid, null[None, None])
+            free = self._modulations(grid, null[None])
             steered = [torch.cat([m, n.expand_as(m)], dim=1) for m, n in zip(steered, free)]
-        modulations = dict(zip(times, zip(*steered)))
+        modulations = dict(zip(times, zip(*(m.split(1) for m in steered))))
 
         def velocity(x: Tensor, t: int) -> Tensor:
+            v = self._denoise(x, modulations[t])
             if sampling.guidance == 1:
-                return self._denoise(x, modulations[t])
-            with_text, without = self._denoise(torch.cat([x, x]), modulations[t]).chunk(2)
+                return v
+            with_text, without = v.split(1, dim=1)
             return without + sampling.guidance * (with_text - without)
 
-        return dpm_solver(self.schedule, velocity, noise * sampling.temperature, sampling.steps)
+        noise = noise[None, None] * sampling.temperature
+        return dpm_solver(self.schedule, velocity, noise, sampling.steps)[0, 0]
 
 
 def _sinusoids(t: Tensor, dim: int = 256) -> Tensor:

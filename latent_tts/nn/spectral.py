@@ -106,12 +106,9 @@ class OverlapAdd(nn.Module):
         self.hop, self.overlap = hop, overlap
 
     def forward(self, windows: Tensor, state: State | None = None) -> Tensor:
-        batch, count, _ = windows.shape
-        parts = windows.view(batch, count, self.overlap, self.hop)
-        total = windows.new_zeros(batch, count + self.overlap - 1, self.hop)
-        for i in range(self.overlap):
-            total[:, i : i + count] = total[:, i : i + count] + parts[:, :, i]
+        late, parts = self.overlap - 1, windows.unflatten(2, (self.overlap, self.hop))
+        total = sum(F.pad(parts[:, :, i], (0, 0, i, late - i)) for i in range(self.overlap))
         if state is not None and self in state:
-            total[:, : self.overlap - 1] += state[self]
-        remember(self, state, total[:, count:])
-        return total[:, :count].reshape(batch, count * self.hop)
+            total = torch.cat([total[:, :late] + state[self], total[:, late:]], dim=1)
+        remember(self, state, total[:, -late:])
+        return total[:, :-late].flatten(1)
