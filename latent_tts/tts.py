@@ -224,19 +224,17 @@ class TTS:
         return self.codec.decode(torch.cat(frames, dim=1), state)[0, 0].float().cpu()
 
     def _faded(self, chunks: Iterator[Tensor]) -> Iterator[Tensor]:
-        """A sentence's sound with short fades at both ends."""
+        """A sentence's sound with short fades at both ends. Only what may be its last samples is held back."""
         ramp = torch.linspace(0, 1, round(FADE_SECONDS * self.sample_rate))
-        before = None
+        held = None
         for chunk in chunks:
-            chunk = chunk.clone()
-            if before is None:
+            chunk = chunk.clone() if held is None else torch.cat([held, chunk])
+            if held is None:
                 chunk[: len(ramp)] *= ramp
-            else:
-                yield before
-            before = chunk
-        if before is not None:
-            before[-len(ramp) :] *= ramp.flip(0)
-            yield before
+            yield chunk[: -len(ramp)]
+            held = chunk[-len(ramp) :]
+        if held is not None:
+            yield held * ramp.flip(0)
 
 
 def _rows(chunks: Iterator[Chunk]) -> list[list[Chunk]]:
