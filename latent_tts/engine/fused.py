@@ -55,7 +55,8 @@ class _SimplifiedLayerNormalization(torch.autograd.Function):
 
     @staticmethod
     def symbolic(g: Any, x: Any, weight: Any, eps: float) -> Any:
-        return g.op("SimplifiedLayerNormalization", x, weight, axis_i=-1, epsilon_f=eps, stash_type_i=1).setType(x.type())
+        y = g.op("SimplifiedLayerNormalization", x, weight, axis_i=-1, epsilon_f=eps, stash_type_i=1)
+        return y.setType(x.type())
 
 
 class CachedAttention(nn.Module):
@@ -83,12 +84,13 @@ class _GroupQueryAttention(torch.autograd.Function):
         return qkv.chunk(3, dim=-1)[0].clone(), keys.clone(), values.clone()  # shapes are all that tracing asks for
 
     @staticmethod
-    def symbolic(g: Any, qkv: Any, keys: Any, values: Any, last: Any, count: Any, cos: Any, sin: Any, heads: int) -> Any:
+    def symbolic(g: Any, qkv: Any, keys: Any, values: Any, *rest: Any) -> tuple[Any, Any, Any]:
+        *places, heads = rest
         none = g.op("prim::Constant").setType(torch._C.OptionalType.ofTensor())
-        inputs = (qkv, none, none, keys, values, last, count, cos, sin)
+        inputs = (qkv, none, none, keys, values, *places)
         options = {"num_heads_i": heads, "kv_num_heads_i": heads, "do_rotary_i": 1, "rotary_interleaved_i": 0}
         y, new_keys, new_values = g.op("com.microsoft::GroupQueryAttention", *inputs, outputs=3, **options)
-        _, heads, _, width = keys.type().varyingSizes()
+        width = keys.type().varyingSizes()[3]
         return _shaped(y, qkv, heads * width), new_keys.setType(keys.type()), new_values.setType(values.type())
 
 

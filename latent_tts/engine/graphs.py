@@ -41,13 +41,13 @@ def transformer_graph(transformer: nn.Module) -> bytes:
     return _export(network, inputs, ["y", *(f"new_{name}" for name in names)], axes)
 
 
-def head_graph(head: nn.Module, null: Tensor, width: int, sampling: Sampling) -> bytes:
-    """cond (B, H), noise (B, D), guidance (), temperature () -> frames (B, D), by ``head.sample`` with the steps of
-    ``sampling``; without guidance where it has none. Inputs that the head does not use are not there."""
+def head_graph(head: nn.Module, null: Tensor, noise_dim: int, sampling: Sampling) -> bytes:
+    """cond (B, H), noise (B, noise_dim), guidance (), temperature () -> frames (B, D), by ``head.sample`` with the
+    steps of ``sampling``, and without guidance where it has none. Inputs that the head does not use are not there."""
     draw = _Draw(fused(_own(head)), null, sampling)
     inputs = {
         "cond": torch.zeros(1, len(null)),
-        "noise": torch.zeros(1, width),
+        "noise": torch.zeros(1, noise_dim),
         "guidance": torch.tensor(1.5),
         "temperature": torch.tensor(0.5),
     }

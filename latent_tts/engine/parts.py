@@ -48,7 +48,7 @@ class _Cache:
         shape = (batch, network.heads, self.room, network.width)
         self.buffers = {name: np.zeros(shape, np.float32) for name in network.cache_names}
         self.lens = np.zeros(batch, np.int32)  # steps that each row has seen
-        self._bind()
+        self._bind(steps)
 
     def begin(self, x: Tensor, padding: Tensor | None) -> Tensor:
         """The first steps (B, N, H) of rows whose first ``padding`` (B,) are to be hidden; what those give is zero."""
@@ -70,40 +70,44 @@ class _Cache:
         count = int(self.lens.max())
         if count > self.room:
             self._grow()
+        if self.x.shape[1] != 1:
+            self._bind(1)
         return self._run(x, count)
 
     def clone(self) -> _Cache:
         other = object.__new__(_Cache)
         other.network, other.room, other.lens = self.network, self.room, self.lens.copy()
         other.buffers = {name: buffer.copy() for name, buffer in self.buffers.items()}
-        other._bind()
+        other._bind(1)
         return other
 
     def _run(self, x: Tensor, count: int) -> Tensor:
-        self.binding.bind_cpu_input("x", x.contiguous().numpy())
-        self.binding.bind_cpu_input("last", self.lens - 1)
-        self.binding.bind_cpu_input("count", np.array(count, np.int32))
-        self.binding.bind_output("y")
+        self.x[...], self.count[...] = x.numpy(), count
+        np.subtract(self.lens, 1, out=self.last)
         self.network.session.run_with_iobinding(self.binding)
-        return torch.from_numpy(self.binding.get_outputs()[0].numpy())
+        return torch.from_numpy(self.y.copy())
 
     def _grow(self) -> None:
         spare = ((0, 0), (0, 0), (0, self.room), (0, 0))
         self.buffers = {name: np.pad(buffer, spare) for name, buffer in self.buffers.items()}
         self.room *= 2
-        self._bind()
+        self._bind(1)
 
-    def _bind(self) -> None:
+    def _bind(self, steps: int) -> None:
+        """Tell the graph where inputs and outputs lie for so many steps at a time; it keeps no array alive itself."""
         from onnxruntime import OrtValue
 
-        self.binding = self.network.session.io_binding()
-        for name, table in zip(("cos", "sin"), rotary(torch.arange(self.room), self.network.width)):
-            self.binding.bind_cpu_input(name, table[:, : self.network.width // 2].contiguous().numpy())
-        self.binding.bind_output("y")
-        for name, buffer in self.buffers.items():
-            value = OrtValue.ortvalue_from_numpy(buffer)
-            self.binding.bind_ortvalue_input(name, value)
-            self.binding.bind_ortvalue_output(f"new_{name}", value)
+        width, batch = self.network.width, len(self.lens)
+        self.x, self.y = (np.empty((batch, steps, self.network.heads * width), np.float32) for _ in range(2))
+        self.last, self.count = np.empty(batch, np.int32), np.empty((), np.int32)
+        tables = (table[:, : width // 2].contiguous().numpy() for table in rotary(torch.arange(self.room), width))
+        inputs = {"x": self.x, "last": self.last, "count": self.count, **dict(zip(("cos", "sin"), tables))}
+        outputs = {"y": self.y, **{f"new_{name}": buffer for name, buffer in self.buffers.items()}}
+        self.binding, self.bound = self.network.session.io_binding(), (inputs, outputs)
+        for name, array in (inputs | self.buffers).items():
+            self.binding.bind_ortvalue_input(name, OrtValue.ortvalue_from_numpy(array))
+        for name, array in outputs.items():
+            self.binding.bind_ortvalue_output(name, OrtValue.ortvalue_from_numpy(array))
 
 
 class GraphHead(nn.Module):
@@ -115,12 +119,14 @@ class GraphHead(nn.Module):
 
     longest = 64
 
-    def __init__(self, session_of: Callable[[Sampling], InferenceSession], torch_head: Callable[[], nn.Module]):
+    def __init__(
+        self, session_of: Callable[[Sampling], InferenceSession], torch_head: Callable[[], nn.Module], noise_dim: int
+    ):
         super().__init__()
-        self.session_of, self.torch_head = session_of, torch_head
+        self.session_of, self.torch_head, self.noise_dim = session_of, torch_head, noise_dim
 
     def sample(self, cond: Tensor, null: Tensor, sampling: Sampling, noise: Tensor) -> Tensor:
-        """Conditions (B, H), null condition (H,), which the graph has already, unit noise (B, D) -> frames (B, D)."""
+        """Conditions (B, H), unit noise (B, noise_dim) -> frames (B, D). The null condition is in the graph."""
         if sampling.steps > self.longest:
             return self.torch_head().sample(cond, null, sampling, noise)
         session = self.session_of(sampling)

@@ -10,7 +10,7 @@ BLOCKS = (64, 32, 16)  # inputs that share a scale; the largest that divides a l
 def quantized(graph: bytes) -> bytes:
     """The graph with the constant matrices of its products as 8-bit integers, a scale for every block of inputs.
 
-    ONNX Runtime rounds the inputs of a product as well, block by block and row by row (MatMulNBits, accuracy level 4), so
+    ONNX Runtime rounds the inputs of a product as well, block by block and row by row (MatMulNBits, accuracy level 4):
     a row of a batch does not hang on its neighbours.
     """
     import onnx

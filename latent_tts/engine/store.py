@@ -35,7 +35,7 @@ class GraphStore:
         self.key = digest.hexdigest()[:24]
 
     def get(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """What the cache holds under ``name``; made anew, and kept if that is possible, where it holds nothing whole."""
+        """What the cache holds under ``name``; where it holds nothing whole, made anew and kept if that is possible."""
         path = self.folder / f"{name}-{self.key}"
         content = _read(path)
         if content is None:
