@@ -5,7 +5,6 @@ python benchmarks/once.py latent_tts/models/nano onnx 2     writes a line of JSO
 """
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -36,10 +35,12 @@ def main(folder: str, name: str, threads: int, seconds: float = 10.0) -> int:
     return 0
 
 
-def _peak() -> float:
-    """MiB that this process has had resident at most."""
-    scale = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+def _peak() -> float | None:
+    """MiB that this process has had resident at most; None where the kernel does not tell. (What getrusage says has the
+    parent's share in it.)"""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), None)
 
 
 if __name__ == "__main__":

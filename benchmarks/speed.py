@@ -175,7 +175,7 @@ def once(folder: Path, name: str, threads: int, runs: int) -> dict:
     """Start, first call and peak memory in a process of its own: medians of some runs."""
     command = [sys.executable, str(Path(__file__).with_name("once.py")), str(folder), name, str(threads)]
     found = [json.loads(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(runs)]
-    return {key: statistics.median(figures[key] for figures in found) for key in found[0]}
+    return {key: statistics.median(f[key] for f in found) for key, value in found[0].items() if value is not None}
 
 
 def batches(own: list[Own], options: argparse.Namespace, report: dict) -> None:

@@ -55,7 +55,8 @@ def speak(tts: TTS, todo: dict[Trial, Path], sampling: Sampling, with_text: bool
         wav = tts.speak(trial.text, voice, sampling)
         spent, made = spent + time.perf_counter() - before, made + len(wav) / tts.sample_rate
         audio.write(path, wav, tts.sample_rate)
-    print(f"synthesize: {len(todo)} trials by {tts.engine}, {made:.1f} s at {spent / made:.3f} of real time", file=sys.stderr)
+    share = f"{spent / made:.3f} of real time by {tts.engine}"
+    print(f"synthesize: {len(todo)} trials, {made:.1f} s at {share}", file=sys.stderr)
 
 
 if __name__ == "__main__":
