@@ -51,36 +51,34 @@ def accelerate(
     ``torch_head`` gives the head as a torch module again, for sampling that has no graph yet. ``threads`` None is what
     a calibration finds, kept in the ``store``. With ``int8`` False the graphs give what the modules give, to 1e-3.
     """
-    torch_head = functools.cache(torch_head)
-    head, null = lm.head, lm.null.detach()
-    width = getattr(head, "noise_dim", lm.frame_format.width)
     kind, finish = ("int8", quantized) if int8 else ("fp32", bytes)
 
     def graph(name: str, make: Callable[[], bytes]) -> bytes:
         return store.get(f"{name}-{kind}", lambda: finish(make()))
 
-    def head_of(sampling: Sampling, source: Callable[[], nn.Module]) -> bytes:
-        name = f"head-{sampling.steps}-{'plain' if sampling.guidance == 1 else 'guided'}"
-        return graph(name, lambda: head_graph(source(), null, width, sampling))
-
     step = graph("transformer", lambda: transformer_graph(lm.transformer))
-    usual = head_of(Sampling(), lambda: head)
     decode = graph("decoder", lambda: decoder_graph(codec.decoder, codec.config.latent_dim))
-    threads = threads or choose_threads(step, store)
-    session = functools.partial(start, threads=threads)
-    sessions = {_plan(Sampling()): session(usual)}
+    session = functools.partial(start, threads=threads or choose_threads(step, store))
+    head = _graph_head(lm, graph, session, functools.cache(torch_head))
+    lm.transformer, codec.decoder, lm.head = GraphTransformer(session(step)), GraphDecoder(session(decode)), head
+
+
+def _graph_head(
+    lm: nn.Module,
+    graph: Callable[[str, Callable[[], bytes]], bytes],
+    session: Callable[[bytes], InferenceSession],
+    torch_head: Callable[[], nn.Module],
+) -> GraphHead:
+    """A head with the session that is usually asked for, and others when they are."""
+    null, noise_dim, own = lm.null.detach(), getattr(lm.head, "noise_dim", lm.frame_format.width), lm.head
+    sessions: dict[str, InferenceSession] = {}
 
     @torch.inference_mode(False)  # what is traced must be plain tensors
-    def session_of(sampling: Sampling) -> InferenceSession:
-        plan = _plan(sampling)
-        if plan not in sessions:
-            sessions[plan] = session(head_of(sampling, torch_head))
-        return sessions[plan]
+    def session_of(sampling: Sampling, head: Callable[[], nn.Module] = torch_head) -> InferenceSession:
+        name = f"head-{sampling.steps}-{'plain' if sampling.guidance == 1 else 'guided'}"
+        if name not in sessions:
+            sessions[name] = session(graph(name, lambda: head_graph(head(), null, noise_dim, sampling)))
+        return sessions[name]
 
-    lm.transformer, codec.decoder = GraphTransformer(session(step)), GraphDecoder(session(decode))
-    lm.head = GraphHead(session_of, torch_head, width)
-
-
-def _plan(sampling: Sampling) -> tuple[int, bool]:
-    """What a head's graph is made for."""
-    return sampling.steps, sampling.guidance == 1
+    session_of(Sampling(), lambda: own)
+    return GraphHead(session_of, torch_head, noise_dim)

@@ -20,13 +20,17 @@ from latent_tts.nn.state import State, remember
 def fused(module: nn.Module) -> nn.Module:
     """``module`` itself, made of what ONNX Runtime does best."""
     for name, child in module.named_children():
-        if type(child) is CausalConv1d and child.conv.groups == child.conv.in_channels:
+        if type(child) is CausalConv1d and child.past and _depthwise(child.conv):
             setattr(module, name, DepthwiseConv1d(child))
         elif type(child) in REPLACEMENTS:
             setattr(module, name, REPLACEMENTS[type(child)](child))
         else:
             fused(child)
     return module
+
+
+def _depthwise(conv: nn.Conv1d) -> bool:
+    return conv.groups == conv.in_channels == conv.out_channels
 
 
 def _shaped(y: Any, x: Any, width: int) -> Any:
