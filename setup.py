@@ -54,7 +54,7 @@ EXTRAS = {
     ],
     "fast": ["onnxruntime>=1.22", "onnx>=1.17"],  # the onnx engine: 1.22 has the kernels for 8-bit weights
     "demo": ["gradio>=6.20"],
-    "test": ["pytest>=8", "hypothesis", "ruff", "diffusers", "num2words", "onnx>=1.17"],
+    "test": ["pytest>=8", "hypothesis", "ruff", "diffusers", "num2words", "praatio>=6", "onnx>=1.17"],
 }
 
 setup(

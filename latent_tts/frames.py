@@ -57,7 +57,8 @@ class Sampling:
     """How to draw: the same values give the same sound.
 
     ``steps`` of the diffusion solver, ``guidance`` (1 = none) towards the condition, ``temperature`` of the frames'
-    noise, ``duration_temperature`` of the phones' lengths, ``speed`` (2 = twice as fast), ``seed`` of all noise.
+    noise, ``duration_temperature`` of the phones' lengths, ``speed`` (2 = twice as fast), ``seed`` of all noise. The
+    lengths of phones and the speed are those of a pointer.
     """
 
     seed: int = 0
@@ -96,7 +97,7 @@ class Chunk(NamedTuple):
 
     frames: Tensor  # (B, n, D | Q)
     alive: Tensor  # (B, n) bool, False once a row has stopped
-    phones: Tensor  # (B, n) int64, how many of the utterance's phones have begun by the end of each frame
+    phones: Tensor  # (B, n) int64, the utterance's phones that have begun by the end of each frame; -1: not known
 
 
 class FrameLM(Protocol):

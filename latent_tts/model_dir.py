@@ -28,13 +28,15 @@ from latent_tts.codec.autoencoder import Codec
 from latent_tts.codec.bottleneck import SigmaVAEConfig
 from latent_tts.codec.residual_vq import RVQConfig
 from latent_tts.errors import UserError
-from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
+from latent_tts.lm.aligned import AlignedLM, AlignedLMConfig
+from latent_tts.lm.latent_lm import LatentLM
+from latent_tts.lm.prefix import PrefixLM, PrefixLMConfig
 from latent_tts.text.symbols import SymbolTable
 
 FORMAT = 1
 KINDS = {
     "codec": {"sigma_vae": (Codec, SigmaVAEConfig), "rvq": (Codec, RVQConfig)},
-    "lm": {"latent_lm": (LatentLM, LatentLMConfig)},
+    "lm": {"latent_lm": (AlignedLM, AlignedLMConfig), "prefix_lm": (PrefixLM, PrefixLMConfig)},
     "aligner": {"aligner": (Aligner, AlignerConfig)},
 }
 SHIPPED = Path(__file__).parent / "models" / "nano"

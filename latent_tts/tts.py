@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import torch
 from torch import Tensor
 
 from latent_tts import audio
+from latent_tts.align.intervals import Interval, phone_intervals, word_intervals
 from latent_tts.engine.accelerate import accelerate, choose_engine
 from latent_tts.engine.store import GraphStore, cache_folder
 from latent_tts.errors import UserError
 from latent_tts.frames import Chunk, Sampling, Utterances, Voice, stack
+from latent_tts.lm.pointer import onsets_of
 from latent_tts.model_dir import (
     SHIPPED,
     check_frames,
@@ -28,6 +31,7 @@ from latent_tts.nn.packed import packed
 from latent_tts.nn.state import State
 from latent_tts.text.normalize import normalize, split_sentences
 from latent_tts.text.phonemes import Phonemizer
+from latent_tts.text.symbols import SymbolTable
 
 log = logging.getLogger("latent_tts")
 
@@ -36,6 +40,15 @@ PAUSE_SECONDS = 0.12  # between two sentences
 FADE_SECONDS = 0.01  # at both ends of a sentence, so that joints do not click
 GROWTH = (1, 2, 4, 8)  # frames decoded at a time: few at first, so that sound comes early
 ROWS = 8  # sentences generated together in a batch
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A sound (T,), and when its words, as they stand in the normalised text, and its phones are said."""
+
+    wav: Tensor
+    words: tuple[Interval, ...]
+    phones: tuple[Interval, ...]
 
 
 class TTS:
@@ -58,11 +71,6 @@ class TTS:
         self.engine = choose_engine(engine, self.device.type)
         self.codec = load_codec(folder).to(self.device)
         self.lm = load_lm(folder).to(self.device)
-        if self.engine == "onnx":
-            self._accelerate(engine, threads)
-        if self.device.type == "cpu":
-            packed(self.codec)
-            packed(self.lm)
         self.symbols = load_symbols(folder)
         self.phonemizer = Phonemizer(self.symbols, lexicon)
         self.model_hash = voice_hash(folder)
@@ -72,6 +80,11 @@ class TTS:
                 f"{folder}: phones.txt has {len(self.symbols)} symbols, lm wants {self.lm.config.vocabulary}; its "
                 "parts are of different models"
             )
+        if self.engine == "onnx":
+            self._accelerate(engine, threads)
+        if self.device.type == "cpu":
+            packed(self.codec)
+            packed(self.lm)
 
     @classmethod
     def from_dir(
@@ -133,6 +146,33 @@ class TTS:
                 yield torch.zeros(round(PAUSE_SECONDS * self.sample_rate))
             yield from self._faded(self._decode(self.lm.generate(self.prompt(phones, voice), sampling)))
 
+    def timed(self, text: str, voice: Voice, sampling: Sampling = Sampling()) -> Timed:
+        """What ``speak`` says, with the times of words and phones. UserError as by ``times``."""
+        pieces, words, phones = [], [], []
+        for i, (sentence, symbols) in enumerate(self._sentences(text)):
+            if i:
+                pieces.append(torch.zeros(round(PAUSE_SECONDS * self.sample_rate)))
+            begin = sum(map(len, pieces)) / self.sample_rate
+            chunks = list(self.lm.generate(self.prompt(symbols, voice), sampling))
+            times = self.times(sentence, symbols, torch.cat([chunk.phones[0] for chunk in chunks]))
+            pieces += self._faded(self._decode(iter(chunks)))
+            for kind, found in zip((words, phones), times):
+                kind += [interval.later(begin) for interval in found]
+        return Timed(torch.cat(pieces), tuple(words), tuple(phones))
+
+    def times(self, text: str, phones: Sequence[str], begun: Tensor) -> tuple[list[Interval], list[Interval]]:
+        """When the words of a normalised sentence and its phones are said, in seconds, as finely as frames are.
+
+        ``begun`` (N,) is ``Chunk.phones`` of its frames. UserError where the model does not know: one that reads its
+        text otherwise than through a pointer.
+        """
+        if (begun < 0).any():
+            raise UserError("this model does not know when it says what; take one that reads through a pointer")
+        onsets = (onsets_of(begun, len(phones)) / self.codec.frame_rate).tolist()
+        said = phone_intervals(phones, onsets, len(begun) / self.codec.frame_rate)
+        words = [word for word, _ in self.phonemizer.words(text)]
+        return word_intervals(said, SymbolTable.SEPARATORS, words), said
+
     @torch.inference_mode()
     def speak_batch(
         self, texts: Sequence[str], voices: Sequence[Voice], sampling: Sampling = Sampling()
@@ -156,13 +196,17 @@ class TTS:
 
     def sentences(self, text: str) -> list[list[str]]:
         """Phones of each sentence of a text. UserError where there is nothing to speak."""
+        return [phones for _, phones in self._sentences(text)]
+
+    def _sentences(self, text: str) -> list[tuple[str, list[str]]]:
+        """Each normalised sentence with its phones."""
         found = []
         for sentence in split_sentences(normalize(text)):
             try:
-                found.append(self.phonemizer(sentence))
+                found.append((sentence, self.phonemizer(sentence)))
             except UserError:
                 continue
-        return found or [self.phonemizer(text)]
+        return found or [(text, self.phonemizer(text))]
 
     def prompt(self, phones: Sequence[str], voice: Voice) -> Utterances:
         """What the language model continues: the voice's frames, its phones if they are known, and what to say."""

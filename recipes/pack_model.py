@@ -18,6 +18,7 @@ from stage import progress, stage
 from train import add_task, tasks
 
 from latent_tts.data.audio_pack import AudioPack
+from latent_tts.errors import UserError
 from latent_tts.model_dir import save_part
 from latent_tts.text.symbols import SymbolTable
 
@@ -28,16 +29,19 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("part", choices=sorted(known), help="what the run trained")
     parser.add_argument("--exp", type=Path, required=True, help="folder of the training run")
     parser.add_argument("--out", type=Path, required=True, help="model directory")
-    parser.add_argument("--measure", type=Path, help="audio pack to measure the codec on")
+    parser.add_argument(
+        "--measure", type=Path, help="audio pack to measure a codec on; not for one whose encoder never learnt"
+    )
     options = parser.parse_args(argv)
-    if options.part == "codec" and not options.measure:
-        parser.error("a codec needs --measure PACK")
     task = restore(known[options.part], options.exp)
     module = task.average.module.eval()
     if options.part == "codec":
         module.encoder.load_state_dict(frozen_encoder(task).state_dict())
-        for name, value in measure(module, AudioPack(options.measure)).items():
-            print(f"pack_model: {name} {value:.4g}", file=sys.stderr)
+        if options.measure:
+            for name, value in measure(module, AudioPack(options.measure)).items():
+                print(f"pack_model: {name} {value:.4g}", file=sys.stderr)
+        elif task.training_config.encoder_until > 0:
+            raise UserError("the run's encoder has learnt, so its latents must be measured; give --measure PACK")
     save_part(options.out, options.part, module)
     SymbolTable.english().write(options.out / "phones.txt")
     print(f"pack_model: {options.part} after {int(task.step)} steps in {options.out}", file=sys.stderr)

@@ -1,6 +1,7 @@
-"""Stage 4a: alignments to look at: a CTM file of all of them, and pictures of a few.
+"""Stage 4a: alignments to look at: a CTM file of all of them, pictures and TextGrids of a few.
 
-Leaves alignments/NAME.png and alignments.ctm (utt 1 seconds duration phone) in the audio pack.
+Leaves alignments/NAME.png, alignments/NAME.TextGrid (for Praat: phones, and words spelled in them) and alignments.ctm
+(utt 1 seconds duration phone) in the audio pack.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from pathlib import Path
 
 from stage import stage
 
+from latent_tts.align.intervals import ctm, phone_intervals, text_grid, word_intervals
 from latent_tts.data.audio_pack import AudioPack
 from latent_tts.evaluate.pictures import Spectrogram, draw
+from latent_tts.text.symbols import SymbolTable
 
 
 @stage
@@ -22,27 +25,27 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pack", type=Path, required=True, help="audio pack with alignments.json")
     parser.add_argument("--pictures", type=int, default=2, help="how many recordings are drawn")
+    parser.add_argument("--text_grids", type=int, default=2, help="how many recordings get a TextGrid")
     options = parser.parse_args(argv)
     pack, alignments = AudioPack(options.pack), json.loads((options.pack / "alignments.json").read_text())
+    pictures = options.pack / "alignments"
     for utt in list(alignments)[: options.pictures]:
         found = alignments[utt]
         title, marks = f"{utt}, score {found['score']}", list(zip(found["onsets"], found["phones"]))
-        panel = Spectrogram(title, pack[utt], pack.sample_rate, marks)
-        draw(options.pack / "alignments" / f"{utt}.png", [panel])
-    beside = options.pack / "alignments.ctm.part"
-    with beside.open("w", encoding="utf-8") as table:
-        for utt, found in alignments.items():
-            table.writelines(ctm_lines(utt, found, pack.spans[utt][1] / pack.sample_rate))
-    os.replace(beside, options.pack / "alignments.ctm")
+        draw(pictures / f"{utt}.png", [Spectrogram(title, pack[utt], pack.sample_rate, marks)])
+    seconds = {utt: pack.spans[utt][1] / pack.sample_rate for utt in alignments}
+    phones = {utt: phone_intervals(f["phones"], f["onsets"], seconds[utt]) for utt, f in alignments.items()}
+    for utt in list(alignments)[: options.text_grids]:
+        words = word_intervals(phones[utt], SymbolTable.SEPARATORS)
+        write(pictures / f"{utt}.TextGrid", text_grid({"words": words, "phones": phones[utt]}, seconds[utt]))
+    write(options.pack / "alignments.ctm", "".join(ctm(utt, spoken) for utt, spoken in phones.items()))
 
 
-def ctm_lines(utt: str, found: dict, seconds: float) -> list[str]:
-    """A line for each phone of a recording of ``seconds``; a phone lasts until the next one begins."""
-    ends = [*found["onsets"][1:], seconds]
-    return [
-        f"{utt} 1 {onset:.3f} {max(0.0, end - onset):.3f} {phone}\n"
-        for onset, end, phone in zip(found["onsets"], ends, found["phones"])
-    ]
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    beside = path.with_name(f"{path.name}.part")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
 
 
 if __name__ == "__main__":

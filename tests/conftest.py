@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -74,3 +75,10 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
         )
 
     return command
+
+
+@pytest.fixture
+def stage(monkeypatch) -> Callable[..., int]:
+    """``stage("train", "codec", ...)`` runs a stage and gives its exit status."""
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    return lambda name, *options: importlib.import_module(name).main([str(option) for option in options])

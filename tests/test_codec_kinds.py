@@ -36,13 +36,6 @@ EXACT = ["--fit.accelerator=cpu", "--fit.precision=32-true", "--fit.progress=fal
 
 
 @pytest.fixture
-def stage(monkeypatch) -> Callable[..., int]:
-    """``stage("train", "codec", ...)`` runs a stage and gives its exit status."""
-    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
-    return lambda name, *options: importlib.import_module(name).main([str(option) for option in options])
-
-
-@pytest.fixture
 def packs(tmp_path: Path) -> Path:
     for split in ("train", "valid"):
         folder = tmp_path / "audio" / split

@@ -152,7 +152,8 @@ def test_alignments_can_be_looked_at(whole):
         assert [row[3] for row in rows] == alignments[utt]["phones"]
         covered = float(rows[0][1]) + sum(float(row[2]) for row in rows)
         assert covered == pytest.approx(lengths[utt], abs=0.001 * len(rows))
-    assert len(list((pack / "alignments").glob("*.png"))) == 2
+    pictures, grids = (sorted(p.stem for p in (pack / "alignments").glob(f"*.{end}")) for end in ("png", "TextGrid"))
+    assert len(pictures) == 2 and grids == pictures
 
 
 def test_a_killed_training_is_resumed(whole):

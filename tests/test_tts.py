@@ -21,9 +21,10 @@ QUICK = Sampling(steps=2, guidance=1.3)
 TEXT = "Hello there. How are you?"
 
 
-@pytest.fixture(scope="module", params=[16000, 24000])
+@pytest.fixture(scope="module", params=[(16000, "latent_lm"), (24000, "prefix_lm")], ids=str)
 def tts(request, tmp_path_factory) -> TTS:
-    return TTS.from_dir(tiny_model(tmp_path_factory.mktemp("model") / "tiny", request.param), engine="torch")
+    sample_rate, lm = request.param
+    return TTS.from_dir(tiny_model(tmp_path_factory.mktemp("model") / "tiny", sample_rate, lm=lm), engine="torch")
 
 
 @pytest.fixture
@@ -225,6 +226,28 @@ class TestSpeak:
         (tmp_path / "words.txt").write_text("zorp z ˈoʊ p\n", "utf-8")
         own = TTS.from_dir(tts.folder, lexicon=tmp_path / "words.txt", engine="torch")
         assert own.sentences("Zorp.") == [["_", "z", "ˈoʊ", "p", "."]]
+
+
+class TestTimes:
+    def test_a_sound_with_its_times(self, tmp_path, syllables):
+        tts = TTS.from_dir(tiny_model(tmp_path / "tiny"), engine="torch")
+        voice = tts.clone(syllables(), text="My friend.", sample_rate=16000)
+        timed, text = tts.timed(TEXT, voice, QUICK), "Hello there."
+        assert torch.equal(timed.wav, tts.speak(TEXT, voice, QUICK))
+        assert [word.label for word in timed.words] == ["Hello", "there", "How", "are", "you"]
+        assert [phone.label for phone in timed.phones] == sum(tts.sentences(TEXT), [])
+        for spoken in (timed.words, timed.phones):
+            assert all(one.end <= other.begin for one, other in zip(spoken, spoken[1:]))
+            assert all(begin < end for begin, end, _ in spoken)
+        first, alone = len(tts.sentences(text)[0]), tts.speak(text, voice, QUICK)
+        assert timed.phones[0].begin == 0 and timed.phones[first - 1].end == pytest.approx(len(alone) / 16000)
+        assert timed.phones[first].begin == pytest.approx(len(alone) / 16000 + PAUSE_SECONDS)
+        assert timed.phones[-1].end == pytest.approx(len(timed.wav) / 16000)
+
+    def test_a_prefix_knows_none(self, tmp_path, syllables):
+        tts = TTS.from_dir(tiny_model(tmp_path / "tiny", lm="prefix_lm"), engine="torch")
+        with pytest.raises(UserError, match="one that reads through a pointer"):
+            tts.timed(TEXT, tts.clone(syllables(), sample_rate=16000), QUICK)
 
 
 class TestBatch:

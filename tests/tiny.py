@@ -12,13 +12,18 @@ from latent_tts.align.aligner import Aligner, AlignerConfig
 from latent_tts.codec.autoencoder import Codec
 from latent_tts.codec.bottleneck import SigmaVAEConfig
 from latent_tts.codec.residual_vq import RVQConfig
-from latent_tts.frames import Utterances
-from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
+from latent_tts.frames import Sampling, Utterances
+from latent_tts.lm.aligned import AlignedLMConfig
+from latent_tts.lm.latent_lm import LatentLM
+from latent_tts.lm.prefix import PrefixLMConfig
 from latent_tts.model_dir import save_part
 from latent_tts.text.symbols import SymbolTable
 
 LATENT_DIM = 6
+QUICK = Sampling(steps=3)
 CODEC_KINDS = {"sigma_vae": SigmaVAEConfig, "rvq": partial(RVQConfig, codebooks=3, codebook_size=32)}
+LM_KINDS = {"latent_lm": partial(AlignedLMConfig, text_dim=16, max_advance=3), "prefix_lm": PrefixLMConfig}
+DECISION_BIASES = {"advance": [2.0, 1.0, -1.0, -3.0], "stop": [-1.0]}  # some frames, and then an end
 
 
 def awaken(module: nn.Module, seed: int = 0, std: float = 0.2) -> nn.Module:
@@ -50,14 +55,15 @@ def tiny_codec(
     return codec.eval()
 
 
-def tiny_lm(seed: int = 0, **sizes: float) -> LatentLM:
+def tiny_lm(seed: int = 0, kind: str = "latent_lm", **sizes: float) -> LatentLM:
     """A language model with random weights whose every row, at any temperature, speaks some frames."""
     torch.manual_seed(seed)
-    small = {"frame_dim": LATENT_DIM, "dim": 32, "layers": 2, "heads": 2, "text_dim": 16, "head_dim": 32}
-    small |= {"head_layers": 2, "max_advance": 3, "vocabulary": len(SymbolTable.english())}
-    lm = awaken(LatentLM(LatentLMConfig(**(small | sizes))), seed)
+    small = {"frame_dim": LATENT_DIM, "dim": 32, "layers": 2, "heads": 2, "head_dim": 32, "head_layers": 2}
+    lm = awaken(LM_KINDS[kind](**(small | {"vocabulary": len(SymbolTable.english())} | sizes)).build(), seed)
     with torch.no_grad():
-        lm.advance.bias.copy_(torch.tensor([2.0, 1.0, -1.0, -3.0]))
+        for block in lm.transformer.blocks:
+            block.attention.out.weight.mul_(20)  # it starts small, and may be all that brings the text
+        getattr(lm, lm.decision).bias.copy_(torch.tensor(DECISION_BIASES[lm.decision]))
     return lm
 
 
@@ -67,9 +73,9 @@ def tiny_aligner(seed: int = 0) -> Aligner:
     return awaken(Aligner(SymbolTable.english().symbols, config, SymbolTable.SEPARATORS), seed)
 
 
-def tiny_model(folder: Path, sample_rate: int = 16000, seed: int = 0) -> Path:
+def tiny_model(folder: Path, sample_rate: int = 16000, seed: int = 0, lm: str = "latent_lm") -> Path:
     """A whole model directory."""
-    parts = {"codec": tiny_codec(sample_rate, seed=seed), "lm": tiny_lm(seed), "aligner": tiny_aligner(seed)}
+    parts = {"codec": tiny_codec(sample_rate, seed=seed), "lm": tiny_lm(seed, lm), "aligner": tiny_aligner(seed)}
     for part, module in parts.items():
         save_part(folder, part, module)
     SymbolTable.english().write(folder / "phones.txt")
@@ -102,3 +108,11 @@ def utterance(phones: int, frames: int, prompt: int = 0, prompt_phones: int = 0,
         prompt_text_lens=torch.tensor([prompt_phones]),
         starts=starts[None],
     )
+
+
+def speak(lm: LatentLM, prompt: Utterances, sampling: Sampling = QUICK) -> list[Tensor]:
+    """Frames (n, D) of each row, as long as it is alive."""
+    chunks = list(lm.generate(prompt, sampling))
+    frames, alive = torch.cat([c.frames for c in chunks], 1), torch.cat([c.alive for c in chunks], 1)
+    assert frames.shape[:2] == alive.shape and (alive.int().diff(dim=1) <= 0).all(), "a row came back to life"
+    return [row[lives] for row, lives in zip(frames, alive)]

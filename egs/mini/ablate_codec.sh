@@ -4,7 +4,7 @@
 #   --audio DIR       audio packs train/ and valid/ (dump/audio of a recipe that has run its stages 1 and 2)
 #   --trials TSV      whose references are scored (data/trials_test.tsv of the same recipe)
 #   --work_dir DIR    where the runs go
-#   --variants "..."  which of conf/ablation/; default: all
+#   --variants "..."  which of conf/ablation/; default: all codecs
 #   --whisper DIR     recogniser of the error rates (tools/get_whisper.sh)
 #   --python PROGRAM  the interpreter with the extras of setup.py
 #
@@ -20,7 +20,7 @@ fail() { echo "ablate_codec.sh: error: $*" >&2; exit 2; }
 [ -f "$trials" ] || fail "--trials: no file '$trials'"
 [ -x "$python" ] || fail "--python $python does not run; 'make test' installs all into .venv"
 if [ -z "$variants" ]; then
-  variants=$(cd "$here/conf/ablation" && printf '%s\n' *.yaml | sed 's/\.yaml$//')
+  variants=$(cd "$here/conf/ablation" && printf '%s\n' *.yaml | sed -n '/^\(head\|lm\)_/!s/\.yaml$//p')
 fi
 mkdir -p "$work_dir"
 scores=()

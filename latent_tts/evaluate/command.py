@@ -31,7 +31,8 @@ def parser(parser_class: type[argparse.ArgumentParser]) -> argparse.ArgumentPars
     what.add_argument("--trials", type=Path, metavar="TSV", help="a trial list, whose references are taken")
     what.add_argument("--data", type=Path, metavar="DIR", help="or a data directory")
     add("--count", type=_natural, default=30, metavar="N", help="how many of the data directory; default: 30")
-    add("--systems", nargs="+", choices=SYSTEMS, default=tuple(SYSTEMS), metavar="NAME", help=f"of {', '.join(SYSTEMS)}")
+    names = ", ".join(SYSTEMS)
+    add("--systems", nargs="+", choices=SYSTEMS, default=tuple(SYSTEMS), metavar="NAME", help=f"of {names}")
     about = "Score spoken trials: what a recogniser hears, similarity to the reference, DNSMOS."
     speech = verbs.add_parser("speech", help="the trials of a list, spoken", description=about)
     speech.set_defaults(run=_speech)

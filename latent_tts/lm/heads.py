@@ -65,7 +65,7 @@ class DiffusionHead(nn.Module):
         return self._denoise(x, self._modulations(t, cond))
 
     def _modulations(self, t: Tensor, cond: Tensor) -> list[Tensor]:
-        """Times (...), conditions (..., H) -> what steers each block and the end: three (..., dim) a block, then two."""
+        """Times (...), conditions (..., H) -> what steers each block and the end, three (..., dim) a block, two."""
         c = F.silu(self.condition(cond) + self.time(_sinusoids(t)))
         shift, scale = self.modulation(c).split(self.dim, dim=-1)
         return [m for block in self.blocks for m in block.modulations(c)] + [shift, 1 + scale]

@@ -1,141 +1,198 @@
-"""LatentLM: a causal Transformer over frames whose next frame is drawn by a diffusion head."""
+"""LatentLM: a causal Transformer over frames whose next frame is drawn by a diffusion head.
+
+How it sees its text is the matter of what extends it: ``aligned.py`` and ``prefix.py``.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from latent_tts.frames import Chunk, FrameFormat, Sampling, Utterances
-from latent_tts.lm.conditioning import AlignedText, ReferenceEncoder, pointers_of
 from latent_tts.lm.heads import DiffusionHead
-from latent_tts.lm.pointer import PointerWalk
 from latent_tts.nn.state import State
 from latent_tts.nn.transformer import Transformer
 
 
 @dataclass(frozen=True)
-class LatentLMConfig:
-    """Sizes and regularisation of a language model of frames."""
+class LatentLMConfig(ABC):
+    """Sizes and regularisation that every language model of frames has; what extends it adds those of its text."""
 
     frame_dim: int = 64
     vocabulary: int = 106  # symbols of phones.txt
     dim: int = 384
     layers: int = 6
     heads: int = 6
-    text_dim: int = 256
     head_dim: int = 384
     head_layers: int = 3
     draws: int = 4  # noises a frame in training
-    max_advance: int = 7  # phones that may begin in one frame
     dropout: float = 0.1
     condition_dropout: float = 0.1  # how often the head learns without its condition, for guidance
-    advance_weight: float = 0.2
+    history_noise: float = 0.0  # in training: most noise on the frames heard, in their standard deviations
+
+    @abstractmethod
+    def build(self) -> LatentLM:
+        """A new one, of these sizes."""
 
 
-class LatentLM(nn.Module):
-    """Next-token diffusion over codec frames (Sun et al. 2024), reading text through a monotone pointer.
+class Lesson(NamedTuple):
+    """A batch of N frames as the Transformer learns from it. Its last N + 1 inputs are steps: step t has seen the
+    frames before t, decides, and draws frame t; the decision of the step behind a row's last frame ends the row."""
 
-    Step t sees the frame before it, how many phones began in that frame, the phones around the pointer, whether it
-    belongs to the reference, and the voice as one vector. It draws first how many phones begin in its own frame, then
-    the frame itself, given that.
+    inputs: Tensor  # (B, P + N + 1, H), P of them before the steps
+    padding: Tensor | None  # (B,) int64, how many leading inputs of a row are none
+    decisions: Tensor  # (B, N + 1), what is to be decided at each step
+    told: tuple[Tensor, ...]  # each (B, N + 1, H), added to a step's state before it becomes the head's condition
+
+
+class Walk(Protocol):
+    """The way of a batch of prompts through their texts while frames are made, one step at a time.
+
+    Each row draws from a generator of its own, seeded alike, so that it does not depend on its neighbours.
     """
 
-    def __init__(self, config: LatentLMConfig = LatentLMConfig()):
+    inputs: Tensor  # (B, M, H), all that comes before the first frame; rows end together, at their first step
+    padding: Tensor | None  # (B,) int64, how many leading inputs of a row are none
+    alive: Tensor  # (B,) bool, False from the step at which a row ended
+    spoken: Tensor  # (B,) int64, phones of the utterance that have begun, -1 where that is not known
+
+    def decide(self, state: Tensor) -> tuple[Tensor, ...]:
+        """Draw this step's decision from its state (B, H) -> what the head is told besides it, each (B, H)."""
+        ...
+
+    def noise(self, dim: int) -> Tensor:
+        """(B, dim) unit noise for the head."""
+        ...
+
+    def beside(self) -> tuple[Tensor, ...]:
+        """What the next step sees beside the frame just made, each (B, H)."""
+        ...
+
+
+class LatentLM(nn.Module, ABC):
+    """Next-token diffusion over codec frames (Sun et al. 2024).
+
+    What extends it says how a batch becomes inputs (``lesson``), what is decided at each step, besides the frame
+    (``decision`` names it, ``decision_loss``), and how prompts are walked through (``walk``).
+    """
+
+    decision: str
+
+    def __init__(self, config: LatentLMConfig, decision_weight: float):
+        """Modules stand in the order in which a step meets them. A checkpoint's optimiser state has the same order."""
         super().__init__()
         c = self.config = config
-        self.text = AlignedText(c.vocabulary, c.text_dim, c.dim, dropout=c.dropout)
-        self.reference = ReferenceEncoder(c.frame_dim, c.text_dim, c.dim, dropout=c.dropout)
+        self.decision_weight = decision_weight
+        self.add_reading()
         self.frame = nn.Linear(c.frame_dim, c.dim)
         self.first = nn.Parameter(torch.zeros(c.dim))  # in place of the frame before the first
-        self.begun = nn.Embedding(c.max_advance + 1, c.dim)
-        self.segment = nn.Embedding(2, c.dim)  # 0 utterance, 1 reference
+        self.add_inputs()
         self.transformer = Transformer(c.dim, c.layers, c.heads, c.dropout)
-        self.advance = nn.Linear(c.dim, c.max_advance + 1)
-        self.chosen = nn.Embedding(c.max_advance + 1, c.dim)
+        self.add_decision()
         self.condition = nn.Sequential(nn.Linear(c.dim, c.dim), nn.SiLU(), nn.Linear(c.dim, c.dim))
         self.null = nn.Parameter(torch.zeros(c.dim))
         self.head = DiffusionHead(c.frame_dim, c.dim, c.head_dim, c.head_layers, c.draws)
-        for embedding in (self.begun, self.segment, self.chosen, self.text.embedding):
-            nn.init.normal_(embedding.weight, std=0.3)
+
+    @abstractmethod
+    def add_reading(self) -> None:
+        """Add the modules that read text and reference."""
+
+    @abstractmethod
+    def add_inputs(self) -> None:
+        """Add the modules that make inputs of what was read and of frames."""
+
+    @abstractmethod
+    def add_decision(self) -> None:
+        """Add the modules that decide, and tell the head."""
+
+    @abstractmethod
+    def lesson(self, batch: Utterances) -> Lesson:
+        """A batch to learn from as inputs and decisions."""
+
+    @abstractmethod
+    def decision_loss(self, states: Tensor, decisions: Tensor) -> Tensor:
+        """States (M, H) of steps, what was to be decided (M,) -> a scalar."""
+
+    @abstractmethod
+    def walk(self, prompt: Utterances, sampling: Sampling) -> Walk:
+        """A new walk. UserError where this way of seeing text cannot do what ``sampling`` asks for."""
 
     @property
     def frame_format(self) -> FrameFormat:
         return FrameFormat(self.config.frame_dim)
 
     def loss(self, batch: Utterances) -> dict[str, Tensor]:
-        """``diffusion``: mean squared error of v; ``advance``: cross entropy of the pointer's moves, in nats."""
-        count = batch.frames.shape[1] + 1
-        states, voice = self._read(batch)
-        pointers = pointers_of(batch.starts, batch.text_lens, batch.frame_lens, count + 1)
-        advances = (pointers[:, 1:] - pointers[:, :-1]).clamp(max=self.config.max_advance)
-        hidden = self.transformer(self._inputs(batch, states, voice, pointers[:, :-1], advances))
-        learnt = self._has_text(batch, count)
-        time = torch.arange(count, device=learnt.device)
-        decided, drawn = learnt & (time <= batch.frame_lens[:, None]), learnt & (time < batch.frame_lens[:, None])
-        advance = F.cross_entropy(self.advance(hidden[decided]).float(), advances[decided])
-        cond = self._condition(hidden, advances, states, pointers[:, 1:], voice)[drawn]
+        """``diffusion``: mean squared error of v; the decisions' loss under their own name."""
+        frames, cond, decision = self.learnt(batch)
         dropped = torch.rand(len(cond), 1, device=cond.device) < self.config.condition_dropout
-        cond = torch.where(dropped, self.null, cond)
-        diffusion = self.head.loss(batch.frames[drawn[:, :-1]], cond).mean()
-        return {"loss": diffusion + self.config.advance_weight * advance, "diffusion": diffusion, "advance": advance}
+        diffusion = self.head.loss(frames, torch.where(dropped, self.null, cond)).mean()
+        total = diffusion + self.decision_weight * decision
+        return {"loss": total, "diffusion": diffusion, self.decision: decision}
+
+    def learnt(self, batch: Utterances) -> tuple[Tensor, Tensor, Tensor]:
+        """What a batch teaches: frames (M, D), the conditions (M, H) to draw them from, the decisions' loss ()."""
+        count = batch.frames.shape[1] + 1
+        lesson = self.lesson(self._blurred(batch))
+        states = self.transformer(lesson.inputs, padding=lesson.padding)[:, -count:]
+        known = has_text(batch, count)
+        time = torch.arange(count, device=known.device)
+        decided, drawn = known & (time <= batch.frame_lens[:, None]), known & (time < batch.frame_lens[:, None])
+        decision = self.decision_loss(states[decided], lesson.decisions[decided])
+        cond = self.condition(sum(lesson.told, states))[drawn]
+        return batch.frames[drawn[:, :-1]], cond, decision
+
+    def _blurred(self, batch: Utterances) -> Utterances:
+        """In training, frames as steps hear them: each row's with noise of a strength of its own. What the model makes
+        is never quite right, so what it hears should not be trusted to the letter."""
+        most = self.config.history_noise if self.training else 0.0
+        if not most:
+            return batch
+        strength = most * torch.rand(len(batch), 1, 1, device=batch.frames.device)
+        return replace(batch, frames=batch.frames + strength * torch.randn_like(batch.frames))
 
     @torch.inference_mode()
     def generate(self, prompt: Utterances, sampling: Sampling) -> Iterator[Chunk]:
-        """One frame a chunk until the pointer of every row has passed its last phone.
+        """One frame a chunk until every row has come to its end.
 
         ``prompt`` holds the references' frames, the phones of references and utterances, and the ``starts`` of the
         references' phones.
         """
-        states, voice = self._read(prompt)
-        state, padding = State(), prompt.frames.shape[1] - prompt.frame_lens
-        padding = padding if padding.any() else None
-        hidden = self.transformer(self._prefix(prompt, states, voice), state, padding)[:, -1:]
-        walk = PointerWalk(prompt, self.config.max_advance, sampling)
+        walk, past = self.walk(prompt, sampling), State()
+        state = self.transformer(walk.inputs, past, walk.padding)[:, -1]
         while True:
-            advances = walk.step(self.advance(hidden[:, 0]).float())
+            told = walk.decide(state)
             if not walk.alive.any():
                 return
-            cond = self._condition(hidden, advances[:, None], states, walk.pointers[:, None], voice)[:, 0]
+            cond = self.condition(sum(told, state))
             frames = self.head.sample(cond, self.null, sampling, walk.noise(self.config.frame_dim))
             yield Chunk(frames[:, None], walk.alive[:, None], walk.spoken[:, None])
-            x = self.frame(frames) + self.begun(advances) + self.segment.weight[0] + voice
-            x = x + self.text.window_before(states, walk.pointers[:, None])[:, 0]
-            hidden = self.transformer(x[:, None], state, padding)
+            x = sum(walk.beside(), self.frame(frames))
+            state = self.transformer(x[:, None], past, walk.padding)[:, 0]
 
-    def _read(self, batch: Utterances) -> tuple[Tensor, Tensor]:
-        """Text states (B, L + 2, C) and voice vectors (B, H)."""
-        voice = self.reference(batch.frames[:, : int(batch.prompt_lens.max())], batch.prompt_lens)
-        return self.text.encode(batch.text, batch.text_lens), voice
 
-    def _has_text(self, batch: Utterances, count: int) -> Tensor:
-        """(B, count) whether a step's text is known: in the utterance always, in the reference if given."""
-        spoken = torch.arange(count, device=batch.text.device) >= batch.prompt_lens[:, None]
-        return spoken | (batch.prompt_text_lens > 0)[:, None]
+def has_text(batch: Utterances, count: int) -> Tensor:
+    """(B, count) whether a step's text is known: in the utterance always, in the reference if given.
 
-    def _inputs(self, batch: Utterances, states: Tensor, voice: Tensor, pointers: Tensor, advances: Tensor) -> Tensor:
-        """Step inputs (B, N + 1, H) from frames (B, N, D), pointers and advances (B, N + 1)."""
-        count = pointers.shape[1]
-        before = F.pad(self.begun(advances[:, :-1]) + self.frame(batch.frames), (0, 0, 1, 0))
-        start = (torch.arange(count, device=before.device) == 0)[:, None] * self.first
-        window = self.text.window_before(states, pointers)
-        window = torch.where(self._has_text(batch, count)[..., None], window, self.text.unknown)
-        reference = torch.arange(count, device=before.device) < batch.prompt_lens[:, None]
-        return before + start + window + self.segment(reference.long()) + voice[:, None]
+    Frames that cannot be read are context only: they are not learnt.
+    """
+    spoken = torch.arange(count, device=batch.text.device) >= batch.prompt_lens[:, None]
+    return spoken | (batch.prompt_text_lens > 0)[:, None]
 
-    def _prefix(self, prompt: Utterances, states: Tensor, voice: Tensor) -> Tensor:
-        """Inputs (B, P + 1, H) up to the utterance's first step, rows aligned at their ends."""
-        count = prompt.frames.shape[1] + 1
-        pointers = pointers_of(prompt.starts, prompt.prompt_text_lens, prompt.frame_lens, count + 1)
-        advances = (pointers[:, 1:] - pointers[:, :-1]).clamp(max=self.config.max_advance)
-        x = self._inputs(prompt, states, voice, pointers[:, :-1], advances)
-        shift = prompt.frame_lens[:, None] + 1 - count + torch.arange(count, device=x.device)
-        return x.gather(1, shift.clamp(min=0)[..., None].expand_as(x))
 
-    def _condition(self, hidden: Tensor, advances: Tensor, states: Tensor, pointers: Tensor, voice: Tensor) -> Tensor:
-        """What the head is given: (B, N, H) from hidden states, the advances drawn and the pointers they lead to."""
-        window = self.text.window_after(states, pointers)
-        return self.condition(hidden + self.chosen(advances) + window + voice[:, None])
+def in_reference(batch: Utterances, count: int) -> Tensor:
+    """(B, count) int64: 1 at the steps of the reference, 0 at those of the utterance."""
+    return (torch.arange(count, device=batch.text.device) < batch.prompt_lens[:, None]).long()
+
+
+def at_their_ends(x: Tensor, lens: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Rows (B, M, H) of lengths (B,) moved so that they end together -> (B, M, H), leading places that are padding (B,)
+    or None where there are none."""
+    padding = x.shape[1] - lens
+    index = torch.arange(x.shape[1], device=x.device) - padding[:, None]
+    moved = x.gather(1, index.clamp(min=0)[..., None].expand_as(x))
+    return moved, padding if padding.any() else None

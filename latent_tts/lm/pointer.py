@@ -1,4 +1,4 @@
-"""The walk of the monotone pointer while frames are generated, and the noise of each row."""
+"""The walk of the monotone pointer while frames are generated."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from latent_tts.frames import Sampling, Utterances
+from latent_tts.lm.draws import RowDraws
 
 
 class PointerWalk:
@@ -13,8 +14,7 @@ class PointerWalk:
 
     ``step`` draws how many phones begin in the next frame and moves on. It cannot go back, and no phone may last
     longer than ``longest`` frames, so a row of L phones ends within (L + 1) * longest frames. The end comes in a frame
-    after the last phone's, so no row is empty. Every row has a generator of its own, seeded alike: a row does not
-    depend on its neighbours.
+    after the last phone's, so no row is empty.
     """
 
     longest = 16  # frames a phone or a pause may last
@@ -28,7 +28,7 @@ class PointerWalk:
         self.alive = torch.ones(len(prompt), dtype=torch.bool, device=device)
         self.waited = torch.zeros_like(self.pointers)
         self.moves = torch.arange(max_advance + 1, device=device)
-        self.generators = [torch.Generator().manual_seed(sampling.seed) for _ in range(len(prompt))]
+        self.draws = RowDraws([sampling.seed] * len(prompt), device)
 
     @property
     def spoken(self) -> Tensor:
@@ -46,13 +46,8 @@ class PointerWalk:
         self.alive = self.alive & (self.pointers <= self.text_lens)
         return advances
 
-    def noise(self, dim: int) -> Tensor:
-        """(B, dim) unit noise, each row from its own generator."""
-        rows = [torch.randn(dim, generator=generator) for generator in self.generators]
-        return torch.stack(rows).to(self.pointers.device)
-
     def _draw(self, logits: Tensor) -> Tensor:
-        uniform = torch.stack([torch.rand(1, generator=generator) for generator in self.generators]).to(logits.device)
+        uniform = self.draws.uniform()
         sampling = self.sampling
         if sampling.duration_temperature == 0 and sampling.speed == 1:
             return logits.argmax(dim=1)
@@ -60,6 +55,19 @@ class PointerWalk:
         if sampling.speed != 1:
             p = tilt(p, sampling.speed)
         return (p.cumsum(dim=1) < uniform).sum(dim=1).clamp(max=len(self.moves) - 1)
+
+
+def onsets_of(begun: Tensor, count: int) -> Tensor:
+    """Phones begun by the end of each frame (N,) -> when each of ``count`` phones begins, in frames (count,).
+
+    Phones that begin in one frame share it evenly, each in the middle of its part, where it is expected to begin; the
+    first one begins with the sound.
+    """
+    phones = torch.arange(count, device=begun.device)
+    frame = torch.searchsorted(begun, phones, right=True)  # the first at whose end more have begun
+    before = torch.where(frame > 0, begun[(frame - 1).clamp(min=0)], 0)
+    within = (phones - before + 0.5) / (begun[frame] - before)
+    return torch.where(phones == 0, 0, frame + within)
 
 
 def tilt(p: Tensor, speed: float) -> Tensor:

@@ -11,7 +11,8 @@ from torch.utils.data import Dataset
 
 from latent_tts.data.frame_pack import CloningBatches
 from latent_tts.frames import Utterances
-from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig
+from latent_tts.lm.aligned import AlignedLMConfig
+from latent_tts.lm.latent_lm import LatentLMConfig
 from latent_tts.train.optim import adamw, averaged, descend, warmup_cosine
 
 
@@ -32,11 +33,11 @@ class LMTraining:
 class LMTask(lightning.LightningModule):
     """A language model and its averaged weights. Batches are Utterances."""
 
-    def __init__(self, lm: LatentLMConfig = LatentLMConfig(), training: LMTraining = LMTraining()):
+    def __init__(self, lm: LatentLMConfig = AlignedLMConfig(), training: LMTraining = LMTraining()):
         super().__init__()
         self.automatic_optimization = False
         self.training_config = training
-        self.lm = LatentLM(lm)
+        self.lm = lm.build()
         self.average = averaged(self.lm, training.ema)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 

@@ -78,6 +78,14 @@ def test_a_batch_is_its_rows(made):
     batch_is_rows(frames, prompts())
 
 
+def test_a_text_prefix(tmp_path):
+    """The other kind of language model: prompts of text and frames, padded in a batch."""
+    lm, wanted = (tiny_lm(0, "prefix_lm") for _ in range(2))
+    accelerate(tiny_codec(), lm, GraphStore(tmp_path, []), lambda: wanted.head, threads=1, int8=False)
+    for prompt in (*prompts(), stack(prompts())):
+        assert_close(spoken(lm, prompt), spoken(wanted, prompt), 1e-3)
+
+
 @pytest.mark.parametrize("size", [1, 3, 20])
 def test_the_transformer_streams(made, folder, size):
     network, x = made("fp32")[1].transformer, torch.randn(2, 20, 32)

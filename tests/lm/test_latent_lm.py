@@ -1,15 +1,15 @@
-"""The language model obeys the four laws, speaks what it has learnt to, and always comes to an end."""
+"""Every language model obeys the four laws and speaks what it has learnt to; a pointer always comes to an end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from unittest.mock import patch
 
 import pytest
 import torch
 from laws import assert_close, batch_is_rows, causal, round_trip, streams
-from tiny import LATENT_DIM, awaken, tiny_lm, utterance
+from tiny import LATENT_DIM, LM_KINDS, QUICK, awaken, speak, tiny_lm, utterance
 from torch import Tensor
 
 from latent_tts.frames import Sampling, Utterances, stack
@@ -17,7 +17,6 @@ from latent_tts.lm.latent_lm import LatentLM
 from latent_tts.lm.pointer import PointerWalk
 from latent_tts.model_dir import load_lm
 
-QUICK = Sampling(steps=3)
 PROMPTS = {  # phones to speak, frames and phones of the reference
     "a reference with its text": utterance(6, 0, prompt=9, prompt_phones=5, seed=1),
     "a reference without text": utterance(9, 0, prompt=4, seed=2),
@@ -26,17 +25,20 @@ PROMPTS = {  # phones to speak, frames and phones of the reference
 }
 
 
-@pytest.fixture(scope="module")
-def lm() -> LatentLM:
-    return tiny_lm(condition_dropout=0.0)
+ANY_KIND = pytest.mark.parametrize("kind", LM_KINDS)
 
 
-def speak(lm: LatentLM, prompt: Utterances, sampling: Sampling = QUICK) -> list[Tensor]:
-    """Frames (n, D) of each row, as long as it is alive."""
-    chunks = list(lm.generate(prompt, sampling))
-    frames, alive = torch.cat([c.frames for c in chunks], 1), torch.cat([c.alive for c in chunks], 1)
-    assert frames.shape[:2] == alive.shape and (alive.int().diff(dim=1) <= 0).all(), "a row came back to life"
-    return [row[lives] for row, lives in zip(frames, alive)]
+@pytest.fixture(scope="module", params=LM_KINDS)
+def lm(request) -> LatentLM:
+    return tiny_lm(1, request.param, condition_dropout=0.0)
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """``threads(2)`` lets torch use two, until the test ends."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
 
 
 def learnt_conditions(lm: LatentLM, batch: Utterances) -> Tensor:
@@ -136,6 +138,15 @@ class TestSampling:
             outputs.append(speak(lm, PROMPTS["no reference"])[0])
         assert torch.equal(*outputs)
 
+    def test_neither_company_nor_threads_matter(self, lm, threads):
+        """A row alone on one thread is the row in a batch on two."""
+        prompts = [PROMPTS["a reference with its text"], PROMPTS["no reference"]]
+        threads(1)
+        alone = [speak(lm, prompt, Sampling(steps=1))[0] for prompt in prompts]
+        threads(2)
+        for one, other in zip(alone, speak(lm, stack(prompts), Sampling(steps=1))):
+            assert_close(other, one)
+
     def test_without_guidance_nothing_is_asked_without_text(self, lm):
         """guidance=1 is half the work: the null condition may be anything. It is also the limit of guidance."""
         prompt = PROMPTS["no reference"]
@@ -182,9 +193,9 @@ def biased(favour: int) -> LatentLM:
 class TestTheEnd:
     @pytest.mark.parametrize("case", PROMPTS)
     @pytest.mark.parametrize("speed", [0.5, 1.0, 4.0])
-    def test_the_pointer_only_goes_on(self, lm, case, speed):
+    def test_the_pointer_only_goes_on(self, case, speed):
         """By no more than the largest move at a time, to the last phone, and within the limit."""
-        prompt = PROMPTS[case]
+        lm, prompt = tiny_lm(), PROMPTS[case]
         chunks = list(lm.generate(prompt, Sampling(steps=1, speed=speed)))
         phones = torch.cat([c.phones for c in chunks], 1)[0]
         count = int(prompt.text_lens - prompt.prompt_text_lens)
@@ -221,39 +232,66 @@ class TestTheEnd:
         assert 0.4 < lengths[2] / lengths[1] < 0.65 and 1.5 < lengths[0.5] / lengths[1] < 2.5, lengths
 
 
+def learn(lm: LatentLM, batch: Utterances, steps: int) -> list[dict[str, float]]:
+    """Train on one batch, over and over -> the losses of each step."""
+    optimizer = torch.optim.AdamW(lm.train().parameters(), lr=5e-3)
+    history: list[dict[str, float]] = []
+    for _ in range(steps):
+        terms = lm.loss(batch)
+        optimizer.zero_grad()
+        terms["loss"].backward()
+        torch.nn.utils.clip_grad_norm_(lm.parameters(), 1.0)
+        optimizer.step()
+        history.append({name: value.item() for name, value in terms.items()})
+    lm.eval()
+    return history
+
+
 class TestLearning:
-    def test_overfitting_one_batch_lowers_the_loss(self):
-        torch.manual_seed(0)
-        lm = tiny_lm(dropout=0.0).train()
+    @ANY_KIND
+    def test_overfitting_one_batch_lowers_the_loss(self, kind):
+        lm = tiny_lm(kind=kind, dropout=0.0)
         batch = stack([utterance(7, 20, 6, 3), utterance(4, 9, seed=1), utterance(12, 14, 5, seed=2)])
-        optimizer = torch.optim.AdamW(lm.parameters(), lr=5e-3)
-        history: list[dict[str, float]] = []
-        for _ in range(60):
-            terms = lm.loss(batch)
-            optimizer.zero_grad()
-            terms["loss"].backward()
-            torch.nn.utils.clip_grad_norm_(lm.parameters(), 1.0)
-            optimizer.step()
-            history.append({name: value.item() for name, value in terms.items()})
-        for name in ("loss", "diffusion", "advance"):
+        history = learn(lm, batch, 60)
+        for name in ("loss", "diffusion", lm.decision):
             before, after = (sum(h[name] for h in part) / 5 for part in (history[:5], history[-5:]))
             assert after < 0.75 * before, (name, before, after)
 
-    def test_every_weight_learns(self):
-        lm = awaken(tiny_lm(condition_dropout=0.3)).train()
+    @ANY_KIND
+    def test_what_was_learnt_by_heart_is_spoken(self, kind):
+        """Two utterances of different lengths, generated from their prompts, come back, and end where they ended."""
+        lm = tiny_lm(1, kind, dropout=0.0, condition_dropout=0.0)
+        rows = [utterance(7, 20, 6, 3), utterance(5, 11, seed=1)]
+        learn(lm, stack(rows), 200)
+        prompts = [replace(row, frames=row.frames[:, : row.prompt_lens], frame_lens=row.prompt_lens) for row in rows]
+        spoken = speak(lm, stack(prompts), Sampling(guidance=1, temperature=0.2, duration_temperature=0))
+        for row, made in zip(rows, spoken):
+            wanted = row.frames[0, row.prompt_lens :]
+            assert abs(len(made) - len(wanted)) <= 2
+            count = min(len(made), len(wanted))
+            likeness = torch.corrcoef(torch.stack([made[:count].flatten(), wanted[:count].flatten()]))[0, 1]
+            assert likeness > 0.85
+
+    @ANY_KIND
+    def test_every_weight_learns(self, kind):
+        lm = awaken(tiny_lm(kind=kind, condition_dropout=0.3)).train()
         torch.manual_seed(0)
         rows = [utterance(7, 20, 6, 3), utterance(9, 9), utterance(12, 14, 5), utterance(2, 30, 1, 1)]
         lm.loss(stack(rows))["loss"].backward()
         assert not [name for name, p in lm.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
 
     @pytest.mark.parametrize("dropout", [0.0, 1.0])
-    def test_the_total_is_the_weighted_sum(self, dropout):
-        lm = tiny_lm(advance_weight=0.5, condition_dropout=dropout)
+    @ANY_KIND
+    def test_the_total_is_the_weighted_sum(self, kind, dropout):
+        weight = {"latent_lm": "advance_weight", "prefix_lm": "stop_weight"}[kind]
+        lm = tiny_lm(kind=kind, condition_dropout=dropout, **{weight: 0.5})
         terms = {name: value.item() for name, value in lm.loss(utterance(7, 20)).items()}
-        assert terms["loss"] == pytest.approx(terms["diffusion"] + 0.5 * terms["advance"], rel=1e-5)
+        assert terms["loss"] == pytest.approx(terms["diffusion"] + 0.5 * terms[lm.decision], rel=1e-5)
+        assert terms.keys() == {"loss", "diffusion", lm.decision}
 
-    def test_a_dropped_condition_is_the_null(self):
-        lm = tiny_lm(condition_dropout=1.0)
+    @ANY_KIND
+    def test_a_dropped_condition_is_the_null(self, kind):
+        lm = tiny_lm(kind=kind, condition_dropout=1.0)
         cond = learnt_conditions(lm, utterance(7, 20))
         assert cond.shape == (20, 32) and torch.equal(cond, lm.null.expand_as(cond))
 
@@ -279,8 +317,8 @@ def test_prompts_of_many_sizes(lm, phones, frames, heard):
 def test_every_generator_is_a_row_of_its_own():
     """Rows with different texts draw equal noise, since their seeds are equal."""
     walk = PointerWalk(stack([PROMPTS["no reference"], PROMPTS["a reference without text"]]), 3, Sampling(seed=3))
-    noise = walk.noise(8)
-    assert torch.equal(noise[0], noise[1]) and not torch.equal(walk.noise(8), noise)
+    noise = walk.draws.normal(8)
+    assert torch.equal(noise[0], noise[1]) and not torch.equal(walk.draws.normal(8), noise)
 
 
 def test_steps_of_a_walk_can_be_followed():
@@ -291,3 +329,16 @@ def test_steps_of_a_walk_can_be_followed():
     assert made == [(0, 0, True), (1, 1, True), (0, 1, True), (1, 2, True), (0, 2, True), (1, 3, False)]
     walk.step(go(3))
     assert int(walk.spoken) == 3 and not walk.alive
+
+
+@ANY_KIND
+def test_what_is_heard_is_blurred_in_training_alone(kind):
+    """``history_noise`` reaches the conditions and never the frames to be drawn, and is gone when speaking."""
+    noisy, plain = (tiny_lm(2, kind, history_noise=most, dropout=0.0) for most in (0.5, 0.0))
+    batch = utterance(5, 12, prompt=4, prompt_phones=2, seed=3)
+    for lm in (noisy, plain):
+        lm.train()
+    torch.manual_seed(0)
+    frames, cond, _ = noisy.learnt(batch)
+    assert frames.equal(plain.learnt(batch)[0]) and not torch.allclose(cond, plain.learnt(batch)[1], atol=1e-3)
+    assert noisy.eval().learnt(batch)[1].equal(plain.eval().learnt(batch)[1])

@@ -10,7 +10,7 @@ from tiny import awaken, utterance
 
 from latent_tts.frames import Sampling
 from latent_tts.lm.conditioning import AlignedText, ReferenceEncoder, pointers_of
-from latent_tts.lm.pointer import PointerWalk, tilt
+from latent_tts.lm.pointer import PointerWalk, onsets_of, tilt
 
 
 @given(st.lists(st.floats(-2.5, 2.5), min_size=2, max_size=8), st.floats(0.25, 4), st.integers(0, 3))
@@ -53,6 +53,13 @@ def test_pointers_count_what_has_begun():
     starts, lens = torch.tensor([[0, 1, 1, 4]]), torch.tensor([4])
     assert pointers_of(starts, lens, torch.tensor([5]), 7).tolist() == [[0, 1, 3, 3, 3, 4, 5]]
     assert pointers_of(starts, torch.tensor([2]), torch.tensor([3]), 5).tolist() == [[0, 1, 2, 2, 3]]
+
+
+def test_phones_of_one_frame_share_it():
+    """The first begins with the sound, whenever the pointer moved first."""
+    begun = torch.tensor([1, 1, 3, 7])
+    wanted = [0, 2.25, 2.75, 3.125, 3.375, 3.625, 3.875]
+    assert onsets_of(begun, 7).tolist() == wanted and onsets_of(begun[2:], 3).tolist() == [0, 0.5, pytest.approx(5 / 6)]
 
 
 def test_windows_hold_the_phones_around_the_pointer():

