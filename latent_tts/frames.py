@@ -56,7 +56,7 @@ def stack(rows: list[Utterances]) -> Utterances:
 class Sampling:
     """How to draw: the same values give the same sound.
 
-    ``steps`` of the diffusion solver, ``guidance`` (1 = none) towards the condition, ``temperature`` of the frames'
+    ``steps`` of the head's solver, ``guidance`` (1 = none) towards the condition, ``temperature`` of the frames'
     noise, ``duration_temperature`` of the phones' lengths, ``speed`` (2 = twice as fast), ``seed`` of all noise. The
     lengths of phones and the speed are those of a pointer.
     """

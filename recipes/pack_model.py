@@ -1,5 +1,6 @@
 """Stages 3, 4 and 6: take the averaged weights out of a training run and write them into a model directory.
 
+A run that trained a head leaves a whole language model.
 What a codec's frames need, a latent mean and scale or nothing, is measured here over the recordings of ``--measure``.
 phones.txt comes last.
 """
@@ -42,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
                 print(f"pack_model: {name} {value:.4g}", file=sys.stderr)
         elif task.training_config.encoder_until > 0:
             raise UserError("the run's encoder has learnt, so its latents must be measured; give --measure PACK")
-    save_part(options.out, options.part, module)
+    save_part(options.out, "lm" if options.part == "head" else options.part, module)
     SymbolTable.english().write(options.out / "phones.txt")
     print(f"pack_model: {options.part} after {int(task.step)} steps in {options.out}", file=sys.stderr)
 

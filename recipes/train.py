@@ -1,6 +1,7 @@
-"""Train a part: python recipes/train.py codec|aligner|lm --config conf/codec.yaml --data dump --exp exp/codec
+"""Train a part: python recipes/train.py codec|aligner|lm|head --config conf/codec.yaml --data dump --exp exp/codec
 
 Leaves config.yaml (what it ran with), checkpoints/, tensorboard/ and, after the last step, train.done in --exp.
+`head` trains a new head for the language model of --init, whose other weights and sizes it keeps.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import logging
 import sys
 import time
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -18,16 +20,17 @@ from stage import stage
 from latent_tts.codec.sizes import CodecConfig
 from latent_tts.errors import UserError
 from latent_tts.lm.latent_lm import LatentLMConfig
-from latent_tts.model_dir import load_weights
+from latent_tts.model_dir import load_lm, load_weights
 from latent_tts.train.fit import Fit, fit
 
 
 def tasks() -> dict[str, type]:
     from latent_tts.train.aligner_task import AlignerTask
     from latent_tts.train.codec_task import CodecTask
+    from latent_tts.train.head_task import HeadTask
     from latent_tts.train.lm_task import LMTask
 
-    return {"aligner": AlignerTask, "codec": CodecTask, "lm": LMTask}
+    return {"aligner": AlignerTask, "codec": CodecTask, "lm": LMTask, "head": HeadTask}
 
 
 @stage
@@ -50,11 +53,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_class_arguments(Fit, "fit")
     add_task(parser, known[part])
     options = parser.parse_args(argv[1:])
+    if part == "head":
+        parser.set_defaults(sizes_of(options.init))
+        options = parser.parse_args(argv[1:])
     ready = parser.instantiate(options)
     train, valid = ready.task.datasets(options.data)
     done, before = steps_done(options.exp, ready.task), time.monotonic()
     if options.init and not done:
-        begin_with(getattr(ready.task, part), ready.task.average.module, options.init / f"{part}.safetensors")
+        begin_with(ready.task, part, options.init)
     options.exp.mkdir(parents=True, exist_ok=True)
     parser.save(options, options.exp / "config.yaml", overwrite=True)
     print(f"train: {part}: {'resuming at' if done else 'from'} step {done} of {len(train)}", file=sys.stderr)
@@ -75,10 +81,22 @@ def add_task(parser: ArgumentParser, build: type) -> None:
     parser.add_class_arguments(build, "task")
 
 
-def begin_with(module: torch.nn.Module, average: torch.nn.Module, weights: Path) -> None:
-    """Load ``weights`` into a network about to be trained and into its average. UserError where they do not fit."""
-    for network in (module, average):
-        load_weights(network, weights)
+def sizes_of(init: Path | None) -> dict[str, dict]:
+    """The settings of the language model in ``init``, as defaults of a task that trains a head for it."""
+    if init is None:
+        raise UserError("a head needs --init MODEL_DIR, the model whose head it is to replace")
+    config = load_lm(init).config
+    return {"task.lm": {"class_path": type(config).__name__, "init_args": asdict(config)}}
+
+
+def begin_with(task: torch.nn.Module, part: str, init: Path) -> None:
+    """Load the weights of ``init`` into a task's network and into its average, all but the head's for a new head.
+    UserError where they do not fit."""
+    if part == "head":
+        task.take_trunk(load_lm(init))
+        return
+    for network in (getattr(task, part), task.average.module):
+        load_weights(network, init / f"{part}.safetensors")
 
 
 def steps_done(exp: Path, task: torch.nn.Module) -> int:

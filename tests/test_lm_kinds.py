@@ -70,7 +70,7 @@ def test_a_config_decides(kind, stage, packs, tmp_path):
 
     tags = set(EventAccumulator(str(exp / "tensorboard")).Reload().Tags()["scalars"])
     decisions = {"latent_lm": "advance", "prefix_lm": "stop"}
-    assert {"lm/diffusion", f"lm/{decisions[kind]}", f"valid/{decisions[kind]}"} <= tags
+    assert {"lm/frame", f"lm/{decisions[kind]}", f"valid/{decisions[kind]}"} <= tags
     assert not {f"lm/{name}" for other, name in decisions.items() if other != kind} & tags
 
 

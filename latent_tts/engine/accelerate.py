@@ -70,7 +70,7 @@ def _graph_head(
     torch_head: Callable[[], nn.Module],
 ) -> GraphHead:
     """A head with the session that is usually asked for, and others when they are."""
-    null, noise_dim, own = lm.null.detach(), getattr(lm.head, "noise_dim", lm.frame_format.width), lm.head
+    null, noise_dim, own = lm.null.detach(), lm.head.noise_dim, lm.head
     sessions: dict[str, InferenceSession] = {}
 
     @torch.inference_mode(False)  # what is traced must be plain tensors

@@ -1,4 +1,4 @@
-"""LatentLM: a causal Transformer over frames whose next frame is drawn by a diffusion head.
+"""LatentLM: a causal Transformer over frames whose next frame is drawn by a head.
 
 How it sees its text is the matter of what extends it: ``aligned.py`` and ``prefix.py``.
 """
@@ -12,9 +12,10 @@ from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from latent_tts.frames import Chunk, FrameFormat, Sampling, Utterances
-from latent_tts.lm.heads import DiffusionHead
+from latent_tts.lm.heads import build_head
 from latent_tts.nn.state import State
 from latent_tts.nn.transformer import Transformer
 
@@ -28,9 +29,12 @@ class LatentLMConfig(ABC):
     dim: int = 384
     layers: int = 6
     heads: int = 6
+    head: str = "ddpm"  # how a frame is drawn: ddpm, flow or energy
     head_dim: int = 384
     head_layers: int = 3
     draws: int = 4  # noises a frame in training
+    guidance: str | None = None  # of the head's output or of its condition; None: as is usual for the head
+    previous_frame: bool = False  # whether the head's condition has the frame before in it
     dropout: float = 0.1
     condition_dropout: float = 0.1  # how often the head learns without its condition, for guidance
     history_noise: float = 0.0  # in training: most noise on the frames heard, in their standard deviations
@@ -96,7 +100,8 @@ class LatentLM(nn.Module, ABC):
         self.add_decision()
         self.condition = nn.Sequential(nn.Linear(c.dim, c.dim), nn.SiLU(), nn.Linear(c.dim, c.dim))
         self.null = nn.Parameter(torch.zeros(c.dim))
-        self.head = DiffusionHead(c.frame_dim, c.dim, c.head_dim, c.head_layers, c.draws)
+        self.previous = nn.Linear(c.frame_dim, c.dim, bias=False) if c.previous_frame else None
+        self.head = build_head(c.head, c.frame_dim, c.dim, c.head_dim, c.head_layers, c.draws, c.guidance)
 
     @abstractmethod
     def add_reading(self) -> None:
@@ -127,15 +132,14 @@ class LatentLM(nn.Module, ABC):
         return FrameFormat(self.config.frame_dim)
 
     def loss(self, batch: Utterances) -> dict[str, Tensor]:
-        """``diffusion``: mean squared error of v; the decisions' loss under their own name."""
+        """``frame``: the head's loss; the decisions' loss under their own name."""
         frames, cond, decision = self.learnt(batch)
         dropped = torch.rand(len(cond), 1, device=cond.device) < self.config.condition_dropout
-        diffusion = self.head.loss(frames, torch.where(dropped, self.null, cond)).mean()
-        total = diffusion + self.decision_weight * decision
-        return {"loss": total, "diffusion": diffusion, self.decision: decision}
+        frame = self.head.loss(frames, torch.where(dropped, self.null, cond)).mean()
+        return {"loss": frame + self.decision_weight * decision, "frame": frame, self.decision: decision}
 
     def learnt(self, batch: Utterances) -> tuple[Tensor, Tensor, Tensor]:
-        """What a batch teaches: frames (M, D), the conditions (M, H) to draw them from, the decisions' loss ()."""
+        """What a batch teaches: frames (M, D), the conditions (M, H) to draw them from, the loss () of decisions."""
         count = batch.frames.shape[1] + 1
         lesson = self.lesson(self._blurred(batch))
         states = self.transformer(lesson.inputs, padding=lesson.padding)[:, -count:]
@@ -143,8 +147,14 @@ class LatentLM(nn.Module, ABC):
         time = torch.arange(count, device=known.device)
         decided, drawn = known & (time <= batch.frame_lens[:, None]), known & (time < batch.frame_lens[:, None])
         decision = self.decision_loss(states[decided], lesson.decisions[decided])
-        cond = self.condition(sum(lesson.told, states))[drawn]
-        return batch.frames[drawn[:, :-1]], cond, decision
+        cond = self.conditions(states, lesson.told, F.pad(batch.frames, (0, 0, 1, 0)))
+        return batch.frames[drawn[:, :-1]], cond[drawn], decision
+
+    def conditions(self, states: Tensor, told: tuple[Tensor, ...], before: Tensor) -> Tensor:
+        """What the head is given: (..., H) from steps' states, what else it is told, each (..., H), and the frames
+        (..., D) before those to be drawn, zeros where there is none."""
+        cond = self.condition(sum(told, states))
+        return cond if self.previous is None else cond + self.previous(before)
 
     def _blurred(self, batch: Utterances) -> Utterances:
         """In training, frames as steps hear them: each row's with noise of a strength of its own. What the model makes
@@ -164,12 +174,13 @@ class LatentLM(nn.Module, ABC):
         """
         walk, past = self.walk(prompt, sampling), State()
         state = self.transformer(walk.inputs, past, walk.padding)[:, -1]
+        frames = F.pad(prompt.frames, (0, 0, 1, 0)).take_along_dim(prompt.frame_lens[:, None, None], dim=1)[:, 0]
         while True:
             told = walk.decide(state)
             if not walk.alive.any():
                 return
-            cond = self.condition(sum(told, state))
-            frames = self.head.sample(cond, self.null, sampling, walk.noise(self.config.frame_dim))
+            cond = self.conditions(state, told, frames)
+            frames = self.head.sample(cond, self.null, sampling, walk.noise(self.head.noise_dim))
             yield Chunk(frames[:, None], walk.alive[:, None], walk.spoken[:, None])
             x = sum(walk.beside(), self.frame(frames))
             state = self.transformer(x[:, None], past, walk.padding)[:, 0]

@@ -33,6 +33,8 @@ class LMTraining:
 class LMTask(lightning.LightningModule):
     """A language model and its averaged weights. Batches are Utterances."""
 
+    part = "lm"  # what messages and the dashboard call it
+
     def __init__(self, lm: LatentLMConfig = AlignedLMConfig(), training: LMTraining = LMTraining()):
         super().__init__()
         self.automatic_optimization = False
@@ -61,11 +63,11 @@ class LMTask(lightning.LightningModule):
         t = self.training_config
         torch.manual_seed(t.seed * 1_000_003 + int(self.step))
         terms = self.lm.loss(batch)
-        norm = descend(self, "lm", self.lm, terms["loss"], t.clip)
+        norm = descend(self, self.part, self.lm, terms["loss"], t.clip)
         self.average.update_parameters(self.lm)
         self.step += 1
-        self.log_dict({f"lm/{name}": value.detach() for name, value in terms.items()}, prog_bar=True)
-        self.log("lm/gradient", norm)
+        self.log_dict({f"{self.part}/{name}": value.detach() for name, value in terms.items()}, prog_bar=True)
+        self.log(f"{self.part}/gradient", norm)
 
     def validation_step(self, batch: Utterances, batch_idx: int) -> None:
         torch.manual_seed(batch_idx)

@@ -13,6 +13,7 @@ from tiny import LATENT_DIM, LM_KINDS, QUICK, awaken, speak, tiny_lm, utterance
 from torch import Tensor
 
 from latent_tts.frames import Sampling, Utterances, stack
+from latent_tts.lm.heads import HEADS
 from latent_tts.lm.latent_lm import LatentLM
 from latent_tts.lm.pointer import PointerWalk
 from latent_tts.model_dir import load_lm
@@ -23,8 +24,17 @@ PROMPTS = {  # phones to speak, frames and phones of the reference
     "no reference": utterance(4, 0, seed=3),
     "a short reference and a long text": utterance(14, 0, prompt=1, prompt_phones=1, seed=4),
 }
-
-
+VARIANTS = {  # of how a frame is drawn
+    "ddpm": {},
+    "flow": {"head": "flow"},
+    "energy": {"head": "energy"},
+    "guidance of conditions": {"guidance": "condition"},
+    "the frame before": {"previous_frame": True},
+}
+KINDS_AND_VARIANTS = [  # all where text is read by a pointer; how it is read changes only what the head is told
+    *(("latent_lm", variant) for variant in VARIANTS),
+    *(("prefix_lm", variant) for variant in ("ddpm", "the frame before")),
+]
 ANY_KIND = pytest.mark.parametrize("kind", LM_KINDS)
 
 
@@ -69,6 +79,11 @@ def continued(prompt: Utterances, frames: Tensor, begun: Tensor) -> Utterances:
 
 
 class TestLaws:
+    @pytest.fixture(params=KINDS_AND_VARIANTS, ids=" ".join)
+    def lm(self, request) -> LatentLM:
+        kind, variant = request.param
+        return tiny_lm(1, kind, condition_dropout=0.0, **VARIANTS[variant])
+
     def test_causal(self, lm):
         """A frame changes only what is drawn after it; the reference is known from the start."""
         row = utterance(7, 20, prompt=6, prompt_phones=3)
@@ -248,12 +263,12 @@ def learn(lm: LatentLM, batch: Utterances, steps: int) -> list[dict[str, float]]
 
 
 class TestLearning:
-    @ANY_KIND
-    def test_overfitting_one_batch_lowers_the_loss(self, kind):
-        lm = tiny_lm(kind=kind, dropout=0.0)
+    @pytest.mark.parametrize(("kind", "head"), [(kind, head) for kind in LM_KINDS for head in HEADS])
+    def test_overfitting_one_batch_lowers_the_loss(self, kind, head):
+        lm = tiny_lm(kind=kind, dropout=0.0, head=head)
         batch = stack([utterance(7, 20, 6, 3), utterance(4, 9, seed=1), utterance(12, 14, 5, seed=2)])
         history = learn(lm, batch, 60)
-        for name in ("loss", "diffusion", lm.decision):
+        for name in ("loss", "frame", lm.decision):
             before, after = (sum(h[name] for h in part) / 5 for part in (history[:5], history[-5:]))
             assert after < 0.75 * before, (name, before, after)
 
@@ -272,9 +287,9 @@ class TestLearning:
             likeness = torch.corrcoef(torch.stack([made[:count].flatten(), wanted[:count].flatten()]))[0, 1]
             assert likeness > 0.85
 
-    @ANY_KIND
-    def test_every_weight_learns(self, kind):
-        lm = awaken(tiny_lm(kind=kind, condition_dropout=0.3)).train()
+    @pytest.mark.parametrize(("kind", "variant"), KINDS_AND_VARIANTS)
+    def test_every_weight_learns(self, kind, variant):
+        lm = awaken(tiny_lm(kind=kind, condition_dropout=0.3, **VARIANTS[variant])).train()
         torch.manual_seed(0)
         rows = [utterance(7, 20, 6, 3), utterance(9, 9), utterance(12, 14, 5), utterance(2, 30, 1, 1)]
         lm.loss(stack(rows))["loss"].backward()
@@ -286,8 +301,8 @@ class TestLearning:
         weight = {"latent_lm": "advance_weight", "prefix_lm": "stop_weight"}[kind]
         lm = tiny_lm(kind=kind, condition_dropout=dropout, **{weight: 0.5})
         terms = {name: value.item() for name, value in lm.loss(utterance(7, 20)).items()}
-        assert terms["loss"] == pytest.approx(terms["diffusion"] + 0.5 * terms[lm.decision], rel=1e-5)
-        assert terms.keys() == {"loss", "diffusion", lm.decision}
+        assert terms["loss"] == pytest.approx(terms["frame"] + 0.5 * terms[lm.decision], rel=1e-5)
+        assert terms.keys() == {"loss", "frame", lm.decision}
 
     @ANY_KIND
     def test_a_dropped_condition_is_the_null(self, kind):

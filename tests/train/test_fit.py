@@ -29,6 +29,7 @@ pytest.importorskip("lightning")
 from latent_tts.train.aligner_task import AlignerTask, AlignerTraining  # noqa: E402
 from latent_tts.train.codec_task import CodecTask, CodecTraining  # noqa: E402
 from latent_tts.train.fit import ClockCheckpoint, Fit, fit, peak_resident  # noqa: E402
+from latent_tts.train.head_task import HeadTask, HeadTraining  # noqa: E402
 from latent_tts.train.lm_task import LMTask, LMTraining  # noqa: E402
 from latent_tts.train.optim import NotFinite  # noqa: E402
 
@@ -52,6 +53,10 @@ def codec_task() -> CodecTask:
 
 def lm_task() -> LMTask:
     return LMTask(LM, LMTraining(steps=STEPS, warmup=2, ema=0.5))
+
+
+def head_task() -> HeadTask:
+    return HeadTask(replace(LM, head="flow"), HeadTraining(steps=STEPS, warmup=2, ema=0.5))
 
 
 def aligner_task() -> AlignerTask:
@@ -87,7 +92,12 @@ def recordings(step: int) -> tuple[torch.Tensor, ...]:
     return sound(2, 8000, seed=step), torch.tensor([8000, 6000]), text, torch.tensor([5, 3])
 
 
-TASKS = {"codec": (codec_task, crops), "lm": (lm_task, rows), "aligner": (aligner_task, recordings)}
+TASKS = {
+    "codec": (codec_task, crops),
+    "lm": (lm_task, rows),
+    "head": (head_task, rows),
+    "aligner": (aligner_task, recordings),
+}
 ANY_TASK = pytest.mark.parametrize("part", TASKS)
 
 
@@ -186,7 +196,7 @@ def test_a_loss_that_is_no_number_stops_the_run(part, tmp_path):
     def spoil(step: int, batch):
         if step == 2 and part == "codec":
             batch = batch * float("nan")
-        elif step == 2 and part == "lm":
+        elif step == 2 and part in ("lm", "head"):
             batch.frames.fill_(float("nan"))
         elif step == 2:
             batch[0].fill_(float("nan"))
@@ -196,7 +206,7 @@ def test_a_loss_that_is_no_number_stops_the_run(part, tmp_path):
         run(part, tmp_path, options=EVERY_STEP, hook=spoil)
     found = assert_stopped_at_two(part, tmp_path, str(stop.value))
     batch = spoil(2, TASKS[part][1](2))
-    wanted = vars(batch) if part == "lm" else dict(zip("0123", [batch] if part == "codec" else batch))
+    wanted = vars(batch) if part in ("lm", "head") else dict(zip("0123", [batch] if part == "codec" else batch))
     torch.testing.assert_close(found, wanted, rtol=0, atol=0, equal_nan=True)
     with pytest.raises(NotFinite):
         run(part, tmp_path / "no clock", hook=spoil)
