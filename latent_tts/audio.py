@@ -154,47 +154,105 @@ def seconds(path: str | Path) -> float:
         return file.frames / file.samplerate
 
 
-def check_output(path: str | Path) -> None:
+def check_output(path: str | Path, kind: str = "") -> None:
     """Raise UserError now if ``write`` could not write ``path`` later. ``-`` is standard output."""
     try:
-        _check_target(Path(path))
+        _check_target(Path(path), kind)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); give another name") from error
 
 
-def write(path: str | Path, wav: object, rate: int, comment: str = "") -> None:
-    """Write mono samples (T,), numpy or torch, as the file's ending says; ``-`` is standard output, as wav.
+def write(path: str | Path, wav: object, rate: int, comment: str = "", kind: str = "") -> None:
+    """Write mono samples (T,), numpy or torch; ``-`` is standard output. ``kind``, one of FORMATS, is the format;
+    without it the file's ending says, and standard output and devices get wav.
 
     Samples beyond full scale are clipped. The file appears whole or not at all: it is written beside its
     place and renamed. Raises UserError for an unknown ending, a folder that is missing or closed, and samples
     that are not finite. ``comment`` goes into the file's metadata.
     """
-    check_output(path)
+    check_output(path, kind)
     samples = _to_numpy(wav, "the sound to write")
     if samples.ndim != 1 or not np.isfinite(samples).all():
         raise UserError(f"the sound for {path} is not one row of finite samples; it was not written")
     target = Path(path)
     if str(path) == "-":
-        sys.stdout.buffer.write(_encode(samples, rate, ".wav", comment))
+        sys.stdout.buffer.write(_encode(samples, rate, kind or ".wav", comment))
         sys.stdout.buffer.flush()
         return
     try:
         if _is_special(target):
-            target.write_bytes(_encode(samples, rate, ".wav", comment))
+            target.write_bytes(_encode(samples, rate, kind or ".wav", comment))
         else:
-            _write_beside(target.resolve(), _encode(samples, rate, target.suffix.lower(), comment))
+            _write_beside(target.resolve(), _encode(samples, rate, kind or target.suffix.lower(), comment))
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); nothing was left there") from error
 
 
 def write_stream(sink: BinaryIO, chunks: Iterable[object], rate: int) -> None:
-    """Write chunks (n,) to ``sink`` as they come, behind a wav header whose lengths say "until it ends"."""
-    endless, layout = b"\xff\xff\xff\xff", struct.pack("<IHHIIHH", 16, 1, 1, rate, 2 * rate, 2, 16)
-    sink.write(b"RIFF" + endless + b"WAVEfmt " + layout + b"data" + endless)
+    """Write chunks (n,) to ``sink`` as they come, behind ``endless_wav_header``."""
+    sink.write(endless_wav_header(rate))
     for chunk in chunks:
-        samples = np.clip(_to_numpy(chunk, "the sound to write"), -1.0, 1.0)
-        sink.write(np.rint(samples * 32767.0).astype("<i2").tobytes())
+        sink.write(to_int16(_to_numpy(chunk, "the sound to write")).tobytes())
         sink.flush()
+
+
+def endless_wav_header(rate: int) -> bytes:
+    """The header of a mono 16-bit wav whose lengths say "until it ends"."""
+    endless, layout = b"\xff\xff\xff\xff", struct.pack("<IHHIIHH", 16, 1, 1, rate, 2 * rate, 2, 16)
+    return b"RIFF" + endless + b"WAVEfmt " + layout + b"data" + endless
+
+
+def to_int16(wav: np.ndarray) -> np.ndarray:
+    """(T,) float at full scale 1.0, clipped there -> (T,) little-endian 16-bit integers."""
+    return np.rint(np.clip(wav, -1.0, 1.0) * 32767.0).astype("<i2")
+
+
+def encoder_rate(suffix: str, rate: int) -> int:
+    """The rate at which a format takes samples of ``rate`` Hz: its own highest where it does not know that one."""
+    rates = ENCODER_RATES.get(suffix, (rate,))
+    return rate if rate in rates else rates[-1]
+
+
+def create(sink: BinaryIO, suffix: str, rate: int, comment: str = "", **quality: object) -> soundfile.SoundFile:
+    """A mono sound file of a format of ``FORMATS``, at an ``encoder_rate``, open for ``append``; ``quality`` is
+    soundfile's ``bitrate_mode`` and ``compression_level``."""
+    kind, subtype = FORMATS[suffix]
+    file = soundfile.SoundFile(sink, "w", rate, 1, subtype, format=kind, **quality)
+    if comment:
+        file.comment = comment
+    return file
+
+
+def append(file: soundfile.SoundFile, wav: np.ndarray) -> None:
+    """Write (T,) in blocks: libsndfile's Vorbis encoder keeps a block on its stack."""
+    wav = np.clip(wav, -1.0, 1.0)
+    for start in range(0, len(wav), 16384):
+        file.write(wav[start : start + 16384])
+
+
+def write_growing(path: str | Path, chunks: Iterable[object], rate: int) -> None:
+    """Write chunks (n,) into a wav file as they come, beside its place, and rename it at the end; into a device or a
+    pipe as ``write_stream``. Memory does not grow with the sound. Raises UserError as ``write`` does.
+    """
+    check_output(path, ".wav")
+    if _is_special(Path(path)):
+        with open(path, "wb") as sink:
+            return write_stream(sink, chunks, rate)
+    target = Path(path).resolve()
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with open(part, "wb") as file:
+            write_stream(file, chunks, rate)
+            size = file.tell()
+            for place, length in ((4, size - 8), (40, size - 44)):
+                file.seek(place)
+                file.write(struct.pack("<I", min(length, 0xFFFFFFFF)))
+        os.replace(part, target)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); nothing was left there") from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
 
 
 def _name(source: object) -> str:
@@ -302,29 +360,21 @@ def _is_special(path: Path) -> bool:
 
 
 def _encode(wav: np.ndarray, rate: int, suffix: str, comment: str) -> bytes:
-    """The bytes of a whole file. In blocks: libsndfile's Vorbis encoder keeps a block on its stack."""
-    kind, subtype = FORMATS[suffix]
-    allowed = ENCODER_RATES.get(suffix, (rate,))
-    if rate not in allowed:
-        wav, rate = resample(wav, rate, allowed[-1]), allowed[-1]
-    wav = np.clip(wav, -1.0, 1.0)
-    memory = io.BytesIO()
-    with soundfile.SoundFile(memory, "w", rate, 1, subtype, format=kind) as file:
-        if comment:
-            file.comment = comment
-        for start in range(0, len(wav), 16384):
-            file.write(wav[start : start + 16384])
+    """The bytes of a whole file."""
+    new_rate, memory = encoder_rate(suffix, rate), io.BytesIO()
+    with create(memory, suffix, new_rate, comment) as file:
+        append(file, resample(wav, rate, new_rate))
     return memory.getvalue()
 
 
-def _check_target(path: Path) -> None:
+def _check_target(path: Path, kind: str) -> None:
     if str(path) == "-":
         return
     if path.is_dir():
         raise UserError(f"{path} is a folder; give a file name such as {path / 'speech.wav'}")
     if _is_special(path):
         return
-    if path.suffix.lower() not in FORMATS:
+    if not kind and path.suffix.lower() not in FORMATS:
         raise UserError(f"cannot tell the format of {path}; end its name in one of {' '.join(FORMATS)}")
     if not path.parent.is_dir():
         raise UserError(f"the folder {path.parent} does not exist; make it first: mkdir -p {path.parent}")

@@ -13,6 +13,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from latent_tts.errors import UserError
+from latent_tts.files import write_whole
+
+VOICE_FORMATS = ("latent_tts voice 1", "latent_tts voice 2")  # 2 tells text, rate and consent as well
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,11 @@ class Sampling:
     """How to draw: the same values give the same sound.
 
     ``steps`` of the head's solver, ``guidance`` (1 = none) towards the condition, ``temperature`` of the frames'
-    noise, ``duration_temperature`` of the phones' lengths, ``speed`` (2 = twice as fast), ``seed`` of all noise. The
-    lengths of phones and the speed are those of a pointer.
+    noise, ``duration_temperature`` of the phones' lengths, ``speed`` (2 = twice as fast), ``seed`` of all noise: one
+    for every row of a batch, or a tuple with one for each. The lengths of phones and the speed are those of a pointer.
     """
 
-    seed: int = 0
+    seed: int | tuple[int, ...] = 0
     steps: int = 10
     guidance: float = 1.5
     temperature: float = 0.6
@@ -70,7 +73,6 @@ class Sampling:
 
     def __post_init__(self):
         limits = {
-            "seed": (0, 2**63 - 1),
             "steps": (1, 1000),
             "guidance": (0, 20),
             "temperature": (0, 2),
@@ -80,6 +82,17 @@ class Sampling:
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"{name} is {getattr(self, name)}; choose a value from {low} to {high}")
+        for seed in self.seed if isinstance(self.seed, tuple) else (self.seed,):
+            if not 0 <= seed < 2**63:
+                raise UserError(f"seed is {seed}; choose a value from 0 to {2**63 - 1}")
+
+    def seeds(self, rows: int) -> tuple[int, ...]:
+        """The seed of each of ``rows`` rows. UserError where there are as many seeds as something else."""
+        if not isinstance(self.seed, tuple):
+            return (self.seed,) * rows
+        if len(self.seed) != rows:
+            raise UserError(f"{len(self.seed)} seeds for {rows} rows; give one seed, or one a row")
+        return self.seed
 
 
 class FrameFormat(NamedTuple):
@@ -110,8 +123,8 @@ class FrameLM(Protocol):
         ...
 
     def generate(self, prompt: Utterances, sampling: Sampling) -> Iterator[Chunk]:
-        """Chunks until every row has stopped. Every row draws from a generator of its own, seeded alike, so that a row
-        sounds the same alone and in a batch."""
+        """Chunks until every row has stopped. Every row draws from a generator of its own, seeded as
+        ``sampling.seeds`` says, so that it sounds the same alone and in a batch."""
         ...
 
 
@@ -124,36 +137,34 @@ class Voice:
     starts: tuple[int, ...] = ()
     model: str = ""  # hash of the model that made it: another model cannot read its frames
     name: str = ""
+    text: str = ""  # what the recording says, if that is known; frames and phones may end before it does
+    sample_rate: int = 0  # Hz, of the codec that made the frames
+    consent: str = ""  # the owner's leave, in the words of whoever made the voice
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file with everything in it. UserError where ``path`` cannot be written."""
-        about = {
-            "format": "latent_tts voice 1",
-            "phones": " ".join(self.phones),
-            "model": self.model,
-            "name": self.name,
-        }
+        about = {name: getattr(self, name) for name in ("model", "name", "text", "consent")}
+        about |= {"format": VOICE_FORMATS[-1], "phones": " ".join(self.phones), "sample_rate": str(self.sample_rate)}
         starts = torch.tensor(self.starts, dtype=torch.int64)
-        beside = Path(f"{path}.part")
-        try:
-            beside.write_bytes(save({"frames": self.frames.contiguous(), "starts": starts}, metadata=about))
-            beside.replace(path)
-        except OSError as error:
-            raise UserError(f"cannot write the voice {path}: {error.strerror}; choose a folder you can write") from None
+        write_whole(path, save({"frames": self.frames.contiguous(), "starts": starts}, metadata=about))
 
     @classmethod
     def load(cls, path: str | Path) -> Voice:
-        """Read what ``save`` wrote; raises UserError for anything else."""
+        """Read what ``save`` of this version or of the one before wrote; raises UserError for anything else."""
         try:
             with safe_open(path, "pt") as file:
                 about = file.metadata() or {}
                 frames, starts = file.get_tensor("frames"), file.get_tensor("starts")
         except (OSError, SafetensorError) as error:
             raise UserError(f"{path}: not a voice file ({error}); make one with TTS.clone(...).save(path)") from None
-        if about.get("format") != "latent_tts voice 1" or not {"phones", "model", "name"} <= about.keys():
+        if about.get("format") not in VOICE_FORMATS or not {"phones", "model", "name"} <= about.keys():
             raise UserError(f"{path}: not a voice file of this version; make it again with TTS.clone(...).save(path)")
-        phones = tuple(about["phones"].split(" ")) if about["phones"] else ()
-        return cls(frames, phones, tuple(starts.tolist()), about["model"], about["name"])
+        phones, starts = tuple(about["phones"].split()), tuple(starts.flatten().tolist())
+        rate = about.get("sample_rate", "0")
+        if frames.ndim != 2 or not frames.isfinite().all() or len(starts) != len(phones) or not rate.isdecimal():
+            raise UserError(f"{path}: a damaged voice file; make it again with TTS.clone(...).save(path)")
+        more = {name: about.get(name, "") for name in ("model", "name", "text", "consent")}
+        return cls(frames, phones, starts, sample_rate=int(rate), **more)
 
     def renamed(self, name: str) -> Voice:
         return replace(self, name=name)

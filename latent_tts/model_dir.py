@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from latent_tts import audio
 from latent_tts.align.aligner import Aligner, AlignerConfig
 from latent_tts.codec.autoencoder import Codec
 from latent_tts.codec.bottleneck import SigmaVAEConfig
@@ -71,6 +72,18 @@ def voice_hash(folder: Path) -> str:
     for name in ("codec.safetensors", "phones.txt"):
         digest.update(_present(Path(folder) / name).read_bytes())
     return digest.hexdigest()[:16]
+
+
+def own_reference(folder: Path) -> tuple[Path, str | None]:
+    """The recording of the voice that speaks when no other is given, and what is said in it, if that is known."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such model directory; give one with config.yaml and weights in it")
+    found = sorted(path for path in folder.glob("reference.*") if path.suffix in audio.FORMATS)
+    if not found:
+        raise UserError(f"{folder} holds no reference recording of its own; give one: --reference FILE")
+    text = found[0].with_suffix(".txt")
+    return found[0], text.read_text("utf-8") if text.exists() else None
 
 
 def kind_of(part: str, module: nn.Module) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -49,6 +51,23 @@ class Timed:
     wav: Tensor
     words: tuple[Interval, ...]
     phones: tuple[Interval, ...]
+
+
+class Row(NamedTuple):
+    """A sentence while it is spoken."""
+
+    sound: Iterator[Tensor]  # (n,) each
+    begun: list[int]  # how many of its phones have begun by the end of each frame made so far
+
+
+class Spoken(NamedTuple):
+    """A sentence as it was spoken."""
+
+    text: str  # normalised
+    phones: tuple[str, ...]
+    wav: Tensor  # (T,) float32
+    begun: Tensor  # (N,) int64: how many of the phones had begun by the end of each frame
+    seed: int
 
 
 class TTS:
@@ -133,7 +152,8 @@ class TTS:
         frames = self.codec.encode(torch.from_numpy(wav).to(self.device)[None, None])[0].cpu()
         starts = [int(t * self.codec.frame_rate) for t in onsets]
         heard = [s for s in starts if s < len(frames)]
-        return Voice(frames, tuple(phones[: len(heard)]), tuple(heard), self.model_hash)
+        more = {"text": text or "", "sample_rate": self.sample_rate}
+        return Voice(frames, tuple(phones[: len(heard)]), tuple(heard), self.model_hash, **more)
 
     def speak(self, text: str, voice: Voice, sampling: Sampling = Sampling()) -> Tensor:
         """The whole sound (T,) of a text of any length."""
@@ -149,14 +169,14 @@ class TTS:
     def timed(self, text: str, voice: Voice, sampling: Sampling = Sampling()) -> Timed:
         """What ``speak`` says, with the times of words and phones. UserError as by ``times``."""
         pieces, words, phones = [], [], []
-        for i, (sentence, symbols) in enumerate(self._sentences(text)):
+        sentences = self.written(text)
+        said = dict(self.say(sentences, [voice] * len(sentences), sampling))
+        for i in range(len(sentences)):
             if i:
                 pieces.append(torch.zeros(round(PAUSE_SECONDS * self.sample_rate)))
-            begin = sum(map(len, pieces)) / self.sample_rate
-            chunks = list(self.lm.generate(self.prompt(symbols, voice), sampling))
-            times = self.times(sentence, symbols, torch.cat([chunk.phones[0] for chunk in chunks]))
-            pieces += self._faded(self._decode(iter(chunks)))
-            for kind, found in zip((words, phones), times):
+            begin, spoken = sum(map(len, pieces)) / self.sample_rate, said[i]
+            pieces.append(spoken.wav)
+            for kind, found in zip((words, phones), self.times(spoken.text, spoken.phones, spoken.begun)):
                 kind += [interval.later(begin) for interval in found]
         return Timed(torch.cat(pieces), tuple(words), tuple(phones))
 
@@ -177,36 +197,63 @@ class TTS:
     def speak_batch(
         self, texts: Sequence[str], voices: Sequence[Voice], sampling: Sampling = Sampling()
     ) -> list[Tensor]:
-        """One sound (T,) a text, each as ``speak`` gives it alone, generated several sentences at a time."""
+        """One sound (T,) a text, each as ``speak`` gives it alone, generated several sentences at a time.
+
+        ``sampling.seed`` may be a tuple with a seed for each text.
+        """
         if len(texts) != len(voices):
             raise UserError(f"{len(texts)} texts but {len(voices)} voices; give one voice a text")
-        prompts = [[self.prompt(p, voice) for p in self.sentences(text)] for text, voice in zip(texts, voices)]
-        jobs = [(i, j) for i, row in enumerate(prompts) for j in range(len(row))]
-        jobs.sort(key=lambda job: int(prompts[job[0]][job[1]].text_lens))
-        sounds: dict[tuple[int, int], Tensor] = {}
-        for first in range(0, len(jobs), ROWS):
-            batch = jobs[first : first + ROWS]
-            for job, chunks in zip(batch, _rows(self.lm.generate(stack([prompts[i][j] for i, j in batch]), sampling))):
-                sounds[job] = torch.cat(list(self._faded(self._decode(iter(chunks)))))
-        pause = torch.zeros(round(PAUSE_SECONDS * self.sample_rate))
+        rows = [self.written(text) for text in texts]
+        seeds = tuple(seed for row, seed in zip(rows, sampling.seeds(len(rows))) for _ in row)
+        owners = [voice for row, voice in zip(rows, voices) for _ in row]
+        said = dict(self.say([sentence for row in rows for sentence in row], owners, replace(sampling, seed=seeds)))
+        pause, wavs = torch.zeros(round(PAUSE_SECONDS * self.sample_rate)), (said[i].wav for i in range(len(said)))
         return [
-            torch.cat([piece for j in range(len(row)) for piece in ([pause] if j else []) + [sounds[i, j]]])
-            for i, row in enumerate(prompts)
+            torch.cat([piece for i in range(len(row)) for piece in ([pause] if i else []) + [next(wavs)]])
+            for row in rows
         ]
 
-    def sentences(self, text: str) -> list[list[str]]:
-        """Phones of each sentence of a text. UserError where there is nothing to speak."""
-        return [phones for _, phones in self._sentences(text)]
+    def rows(self, prompts: Sequence[Utterances], sampling: Sampling = Sampling()) -> list[Row]:
+        """Sentences that are spoken as one batch, each as it would sound alone. They are made as they are asked for:
+        whichever row needs frames has the next ones of all of them made."""
+        begun: list[list[int]] = [[] for _ in prompts]
+        feeds = _split(self.lm.generate(stack(list(prompts)), sampling), begun)
+        return [Row(self._faded(self._decode(feed)), phones) for feed, phones in zip(feeds, begun)]
 
-    def _sentences(self, text: str) -> list[tuple[str, list[str]]]:
-        """Each normalised sentence with its phones."""
+    @torch.inference_mode()
+    def say(
+        self, sentences: Sequence[str], voices: Sequence[Voice], sampling: Sampling = Sampling()
+    ) -> Iterator[tuple[int, Spoken]]:
+        """Single normalised sentences (see ``written``), each in a voice of its own, ROWS of like length at a time.
+
+        Yields (index, sentence) as they are made, the short ones first. ``sampling.seed`` may be a tuple with a seed
+        for each.
+        """
+        seeds, phones = sampling.seeds(len(sentences)), [self.phonemizer(sentence) for sentence in sentences]
+        order = sorted(range(len(sentences)), key=lambda i: len(phones[i]) + len(voices[i].phones))
+        for first in range(0, len(order), ROWS):
+            batch = order[first : first + ROWS]
+            prompts = [self.prompt(phones[i], voices[i]) for i in batch]
+            for i, row in zip(batch, self.rows(prompts, replace(sampling, seed=tuple(seeds[i] for i in batch)))):
+                wav = torch.cat(list(row.sound))
+                yield i, Spoken(sentences[i], tuple(phones[i]), wav, torch.tensor(row.begun), seeds[i])
+
+    def written(self, text: str) -> list[str]:
+        """The sentences of a text, normalised, without those that have nothing to speak. UserError where none has."""
         found = []
         for sentence in split_sentences(normalize(text)):
             try:
-                found.append((sentence, self.phonemizer(sentence)))
+                self.phonemizer(sentence)
             except UserError:
                 continue
-        return found or [(text, self.phonemizer(text))]
+            found.append(sentence)
+        if not found:
+            self.phonemizer(text)  # says what is wrong
+        return found or [text]
+
+    def sentences(self, text: str) -> list[list[str]]:
+        """Phones of each sentence of a text. UserError where there is nothing to speak."""
+        return [self.phonemizer(sentence) for sentence in self.written(text)]
 
     def prompt(self, phones: Sequence[str], voice: Voice) -> Utterances:
         """What the language model continues: the voice's frames, its phones if they are known, and what to say."""
@@ -281,11 +328,22 @@ class TTS:
             yield held * ramp.flip(0)
 
 
-def _rows(chunks: Iterator[Chunk]) -> list[list[Chunk]]:
-    """A batch's chunks -> each row's own, without those after its end."""
-    made = list(chunks)
-    count = len(made[0].frames) if made else 0
-    return [
-        [Chunk(c.frames[i : i + 1], c.alive[i : i + 1], c.phones[i : i + 1]) for c in made if bool(c.alive[i, 0])]
-        for i in range(count)
-    ]
+def _split(chunks: Iterator[Chunk], begun: list[list[int]]) -> list[Iterator[Chunk]]:
+    """A batch's chunks of one frame -> an iterator over those of each row; ``begun`` notes phones frame by frame."""
+    waiting: list[deque[Chunk]] = [deque() for _ in begun]
+    alive = set(range(len(begun)))
+
+    def make() -> bool:
+        chunk = next(chunks, None)
+        alive.intersection_update([] if chunk is None else chunk.alive[:, 0].nonzero()[:, 0].tolist())
+        for i in alive:
+            waiting[i].append(Chunk(*(x[i : i + 1] for x in chunk)))
+            begun[i].append(int(chunk.phones[i, 0]))
+        return chunk is not None
+
+    def feed(i: int) -> Iterator[Chunk]:
+        while waiting[i] or (i in alive and make()):
+            if waiting[i]:
+                yield waiting[i].popleft()
+
+    return [feed(i) for i in range(len(begun))]

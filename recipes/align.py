@@ -30,7 +30,8 @@ def main(argv: list[str] | None = None) -> None:
     if (options.pack / "alignments.json").exists():
         return
     aligner, symbols = load_aligner(options.aligner)
-    pack, phones = AudioPack(options.pack), json.loads((options.pack / "phones.json").read_text())
+    pack = AudioPack(options.pack, aligner.config.sample_rate)
+    phones = json.loads((options.pack / "phones.json").read_text())
     heard, found, bad = {utt: ids for utt, ids in phones.items() if utt in pack.spans}, {}, 0
     for utt, ids in progress(heard.items(), desc=f"align {options.pack.name}", unit="utt"):
         try:

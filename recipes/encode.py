@@ -1,7 +1,10 @@
 """Stage 4b: cut aligned recordings into clips and encode each from a fresh state.
 
-``--tempo`` adds pseudo-speakers: every factor is one more copy of the data, played that much faster, which moves
-pitch, formants and rate alike. Leaves a frame pack (frames.npy, clips.json, noise.npy).
+``--voices`` adds pseudo-speakers: each is one more copy of the data, FACTOR or FACTOR:STRETCH. It is resampled to sound
+FACTOR times as fast, which moves pitch, formants and rate alike, and then stretched to STRETCH times its length, which
+moves the rate alone: 1.1:1.1 is a higher voice as slow as before.
+
+Leaves a frame pack (frames.npy, clips.json, noise.npy).
 """
 
 from __future__ import annotations
@@ -16,12 +19,12 @@ import numpy as np
 import torch
 from stage import progress, stage
 
-from latent_tts import audio
 from latent_tts.codec.autoencoder import Codec
 from latent_tts.data.audio_pack import AudioPack
 from latent_tts.data.clips import Clip, cut_clips
 from latent_tts.data.frame_pack import EncodedClip, write_frame_pack
 from latent_tts.data.kaldi import read_data_dir
+from latent_tts.data.pseudo_speakers import PseudoSpeaker
 from latent_tts.errors import UserError
 from latent_tts.model_dir import load_codec
 from latent_tts.text.symbols import SymbolTable
@@ -36,23 +39,25 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--pack", type=Path, required=True, help="audio pack with alignments.json")
     parser.add_argument("--codec", type=Path, required=True, help="model directory of the codec")
     parser.add_argument("--out", type=Path, required=True, help="folder for the frame pack")
-    parser.add_argument("--tempo", type=float, nargs="+", default=[1.0], help="one copy of the data for each factor")
+    parser.add_argument("--voices", nargs="+", default=["1"], help="a copy of the data each: FACTOR[:STRETCH]")
     parser.add_argument("--longest", type=float, default=10.0, help="seconds of a clip")
     parser.add_argument("--min_score", type=float, help="leave out recordings aligned worse than this")
     parser.add_argument("--exclude", nargs="*", default=[], metavar="PREFIX", help="leave out speakers named so")
     options = parser.parse_args(argv)
     if (options.out / "clips.json").exists():
         return
+    voices = [PseudoSpeaker.parse(voice) for voice in options.voices]
     codec, speakers = load_codec(options.codec), {e.utt: e.spk for e in read_data_dir(options.data_dir)}
-    pack, alignments = AudioPack(options.pack), json.loads((options.pack / "alignments.json").read_text())
+    pack = AudioPack(options.pack, codec.sample_rate)
+    alignments = json.loads((options.pack / "alignments.json").read_text())
     alignments = {utt: found for utt, found in alignments.items() if wanted(options, speakers[utt], found["score"])}
     frames, clips, position, crowded = [], [], 0, 0
-    for copy, tempo in enumerate(options.tempo):
+    for copy, voice in enumerate(voices):
         pieces = sorted(cut_all(pack, alignments, copy, options.longest), key=lambda clip: clip.seconds)
         batches = batched(pieces)
-        for batch in progress(batches, desc=f"encode {options.pack.name} x{tempo:g}", unit="batch"):
-            for clip, encoded in zip(batch, encode_clips(codec, pack, batch, tempo)):
-                starts = first_frames(clip, tempo, codec.frame_rate, len(encoded))
+        for batch in progress(batches, desc=f"encode {options.pack.name} as {voice}", unit="batch"):
+            for clip, encoded in zip(batch, encode_clips(codec, pack, batch, voice)):
+                starts = first_frames(clip, voice, codec.frame_rate, len(encoded))
                 if np.bincount(starts).max() > MOST_IN_A_FRAME:
                     crowded += 1
                     continue
@@ -96,12 +101,12 @@ def batched(clips: list[Clip], seconds: float = 100.0) -> list[list[Clip]]:
 
 
 @torch.inference_mode()
-def encode_clips(codec: Codec, pack: AudioPack, clips: list[Clip], tempo: float) -> list[np.ndarray]:
+def encode_clips(codec: Codec, pack: AudioPack, clips: list[Clip], voice: PseudoSpeaker) -> list[np.ndarray]:
     """Frames (N, D) of each clip. The encoder is causal, so what fills up the shorter ones changes nothing."""
     rate, wavs = pack.sample_rate, []
     for clip in clips:
         wav = pack[clip.utt][round(clip.begin * rate) : round(clip.end * rate)]
-        wavs.append(wav if tempo == 1.0 else audio.resample(wav, round(rate * tempo), rate))
+        wavs.append(voice.speak(wav, rate))
     counts = [-(-len(wav) // codec.hop_length) for wav in wavs]
     together = np.zeros((len(wavs), 1, max(counts) * codec.hop_length), dtype=np.float32)
     for row, wav in zip(together, wavs):
@@ -111,9 +116,9 @@ def encode_clips(codec: Codec, pack: AudioPack, clips: list[Clip], tempo: float)
     return [row[:count] for row, count in zip(encoded, counts)]
 
 
-def first_frames(clip: Clip, tempo: float, frame_rate: float, count: int) -> list[int]:
-    """The frame in which each phone of a clip begins."""
-    frames = (np.array(clip.onsets) - clip.begin) / tempo * frame_rate
+def first_frames(clip: Clip, voice: PseudoSpeaker, frame_rate: float, count: int) -> list[int]:
+    """The frame in which each phone of a clip begins when ``voice`` says it."""
+    frames = (np.array(clip.onsets) - clip.begin) * voice.length * frame_rate
     return np.clip(frames.astype(int), 0, count - 1).tolist()
 
 

@@ -1,7 +1,9 @@
 """Train a part: python recipes/train.py codec|aligner|lm|head --config conf/codec.yaml --data dump --exp exp/codec
 
-Leaves config.yaml (what it ran with), checkpoints/, tensorboard/ and, after the last step, train.done in --exp.
-`head` trains a new head for the language model of --init, whose other weights and sizes it keeps.
+The same command trains on a CPU, on a GPU or on many: --fit.devices 8 starts a process for each GPU. They share every
+batch, so sizes in the config are those of all processes together. With --fit.nodes it is started on each node, by
+torchrun or Slurm. Leaves config.yaml (what it ran with), checkpoints/, tensorboard/ and, after the last step,
+train.done in --exp. `head` trains a new head for the language model of --init, whose other weights and sizes it keeps.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import torch
 from jsonargparse import ArgumentParser, set_parsing_settings
+from lightning.pytorch.utilities import rank_zero_only
 from stage import stage
 
 from latent_tts.codec.sizes import CodecConfig
@@ -39,7 +42,35 @@ def main(argv: list[str] | None = None) -> None:
     known = tasks()
     if not argv or argv[0] not in known:
         raise UserError(f"say first what to train: {', '.join(known)}")
-    part, parser = argv[0], ArgumentParser(prog=f"train.py {argv[0]}", description=__doc__)
+    part, parser = argv[0], parser_of(argv[0], known[argv[0]])
+    options = parser.parse_args(argv[1:])
+    if part == "head":
+        parser.set_defaults(sizes_of(options.init))
+        options = parser.parse_args(argv[1:])
+    ready = parser.instantiate(options)
+    train, valid = ready.task.datasets(options.data)
+    done, before = steps_done(options.exp, ready.task), time.monotonic()
+    if options.init and not done:
+        begin_with(ready.task, part, options.init)
+    options.exp.mkdir(parents=True, exist_ok=True)
+    if rank_zero_only.rank == 0:
+        parser.save(options, options.exp / "config.yaml", overwrite=True)
+    say(f"{part}: {'resuming at' if done else 'from'} step {done} of {len(train)}")
+    for library in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
+    finished = fit(ready.task, train, valid, options.exp, ready.fit)
+    spent, here = time.monotonic() - before, int(ready.task.step)
+    say(f"{part}: {here - done} steps in {spent:.0f} s, at step {here} of {len(train)}")
+    if finished:
+        (options.exp / "train.done").touch()
+    else:
+        say(f"{part}: stopped before its end; the same command goes on from there")
+
+
+def parser_of(part: str, build: type) -> ArgumentParser:
+    """The options of a training of ``part`` by a task of class ``build``."""
+    parser = ArgumentParser(prog=f"train.py {part}", description=__doc__)
     parser.add_argument("--config", action="config", help="YAML file; options after it override its values")
     parser.add_argument(
         "--data", type=Path, required=True, help="what the earlier stage left (train/ and valid/ below it)"
@@ -51,28 +82,14 @@ def main(argv: list[str] | None = None) -> None:
         "--init", type=Path, help="model directory whose weights a new run begins with; a resumed run has its own"
     )
     parser.add_class_arguments(Fit, "fit")
-    add_task(parser, known[part])
-    options = parser.parse_args(argv[1:])
-    if part == "head":
-        parser.set_defaults(sizes_of(options.init))
-        options = parser.parse_args(argv[1:])
-    ready = parser.instantiate(options)
-    train, valid = ready.task.datasets(options.data)
-    done, before = steps_done(options.exp, ready.task), time.monotonic()
-    if options.init and not done:
-        begin_with(ready.task, part, options.init)
-    options.exp.mkdir(parents=True, exist_ok=True)
-    parser.save(options, options.exp / "config.yaml", overwrite=True)
-    print(f"train: {part}: {'resuming at' if done else 'from'} step {done} of {len(train)}", file=sys.stderr)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="lightning")
-    finished = fit(ready.task, train, valid, options.exp, ready.fit)
-    spent, here = time.monotonic() - before, int(ready.task.step)
-    print(f"train: {part}: {here - done} steps in {spent:.0f} s, at step {here} of {len(train)}", file=sys.stderr)
-    if finished:
-        (options.exp / "train.done").touch()
-    else:
-        print(f"train: {part}: stopped before its end; the same command goes on from there", file=sys.stderr)
+    add_task(parser, build)
+    return parser
+
+
+@rank_zero_only
+def say(what: str) -> None:
+    """On stderr, once for all processes."""
+    print(f"train: {what}", file=sys.stderr)
 
 
 def add_task(parser: ArgumentParser, build: type) -> None:

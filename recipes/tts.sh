@@ -13,7 +13,7 @@
 #   --fit "..."                  more options for recipes/train.py, for instance "--fit.max_time 00:01:00:00"
 #   --alignment "..."            more options for recipes/align.py
 #   --encoding "..."             more options for recipes/encode.py of the training split: recordings to leave out
-#   --tempo "1.0 0.9 1.1"        copies of the training data as pseudo-speakers
+#   --voices "1.0 0.9 1.1:1.1"   copies of the training data as pseudo-speakers, see recipes/encode.py
 #   --trials N                   sentences spoken in stage 7; as many test recordings score the codec in stage 3
 #   --synthesis "..."            more options for recipes/synthesize.py
 #   --whisper DIR                CTranslate2 Whisper folder for the error rate (tools/get_whisper.sh); none: no error rate
@@ -28,7 +28,7 @@ set -euo pipefail
 export LC_ALL=C.UTF-8
 
 stage=0 stop_stage=8 corpus_dir='' work_dir=. data_prep=local/data_prep.py data_prep_options='' sample_rate=16000
-codec_config='' aligner_config='' lm_config='' fit='' alignment='' encoding='' tempo=1.0 trials=50 synthesis='' whisper=''
+codec_config='' aligner_config='' lm_config='' fit='' alignment='' encoding='' voices=1.0 trials=50 synthesis='' whisper=''
 python=${PYTHON:-}
 root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root recipes=$root/recipes
@@ -113,7 +113,7 @@ if wanted 4 "aligner, alignments, frames"; then
   train aligner "$aligner_config" "$audio" "$aligner"
   pack aligner "$aligner"
   for split in train valid; do
-    copies=1.0 left_out=''; [ $split = train ] && copies=$tempo left_out=$encoding
+    copies=1.0 left_out=''; [ $split = train ] && copies=$voices left_out=$encoding
     # shellcheck disable=SC2086
     once "align_$split" "$audio/$split/alignments.json" \
       "$python" "$recipes/align.py" --pack "$audio/$split" --aligner "$aligner/model" $alignment
@@ -121,7 +121,7 @@ if wanted 4 "aligner, alignments, frames"; then
     # shellcheck disable=SC2086
     once "encode_$split" "$frames/$split/clips.json" \
       "$python" "$recipes/encode.py" --data_dir "$data/$split" --pack "$audio/$split" \
-      --codec "$codec/model" --out "$frames/$split" --tempo $copies $left_out
+      --codec "$codec/model" --out "$frames/$split" --voices $copies $left_out
   done
 fi
 if wanted 5 "language model"; then

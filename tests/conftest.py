@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 def cache(tmp_path_factory) -> None:
     """Graphs that tests make, here and in processes of their own, stay out of the user's cache."""
     os.environ["LATENT_TTS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["LATENT_TTS_ENGINE"] = "torch"  # where a test does not ask for another: 8 bits keep no law to 1e-3
 
 
 @pytest.fixture(scope="session")

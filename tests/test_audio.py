@@ -234,6 +234,28 @@ def test_a_stream_is_a_wav_without_an_end(syllables):
     assert rate == 16000 and np.allclose(back, wav, atol=1e-4)
 
 
+def test_a_growing_file_is_a_whole_wav(tmp_path, syllables):
+    wav = syllables(1.0)
+    audio.write_growing(tmp_path / "a.wav", np.split(wav, 10), 16000)
+    assert np.allclose(audio.read(tmp_path / "a.wav")[0], wav, atol=1e-4) and audio.seconds(tmp_path / "a.wav") == 1.0
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+def test_a_growing_file_that_breaks_off_is_not_left(tmp_path):
+    def chunks():
+        yield np.zeros(100, np.float32)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        audio.write_growing(tmp_path / "a.wav", chunks(), 16000)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_kind_of_a_file_may_be_told(tmp_path, syllables):
+    audio.write(tmp_path / "sound", syllables(1.0), 16000, kind=".flac")
+    assert (tmp_path / "sound").read_bytes().startswith(b"fLaC")
+
+
 def test_a_file_that_breaks_off_is_noticed(tmp_path, syllables):
     audio.write(tmp_path / "a.flac", syllables(3.0), 16000)
     content = (tmp_path / "a.flac").read_bytes()

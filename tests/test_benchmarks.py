@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -252,3 +253,18 @@ def test_texts_are_as_long_as_asked_for(load):
     text_of = load("speech_systems").text_of
     lengths = [len(text_of(seconds).split()) for seconds in (0.1, 1, 10, 300)]
     assert lengths == [1, 3, 26, 780] and text_of(10).endswith(".") and not text_of(10).endswith("..")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_of_the_server(load, tmp_path, reference, capsys):
+    """It runs; whether memory is flat shows only over many requests."""
+    pytest.importorskip("uvicorn")
+    folder, path = tiny_model(tmp_path / "tiny"), tmp_path / "memory.json"
+    shutil.copy(reference, folder)
+    options = ["--model", str(folder), "--requests", "20", "--margin", "500", "--json", str(path)]
+    assert load("server_memory").main(options) == 0
+    report = json.loads(path.read_text())
+    counts, mebibytes = zip(*report["readings"])
+    assert counts == tuple(range(1, 21)) and min(mebibytes) > 50 and "flat" in capsys.readouterr().out
+    growth = load("server_memory").later_growth
+    assert growth([9, 9, 5, 5, 7, 7, 5, 6]) == 1 and growth([1.0]) == 0

@@ -20,11 +20,12 @@ import yaml
 from safetensors.numpy import load_file, save_file
 
 from latent_tts import audio, cli
+from latent_tts.cli import checkup
 
 EXTRAS = (
     "torchaudio lightning pytorch_lightning librosa jsonargparse matplotlib faster_whisper resemblyzer jiwer"
 )
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parent.parent), "PYTHONUNBUFFERED": ""}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2]), "PYTHONUNBUFFERED": ""}
 
 
 class Result(NamedTuple):
@@ -76,7 +77,7 @@ def test_a_seed_is_a_sound_however_the_text_comes(tts, reference):
     }
     sounds = {}
     for name, request in requests.items():
-        result = tts(*request, "-o", name, stdin=b"Good morning.")
+        result = tts(*request, "-o", name, "--takes", "1", stdin=b"Good morning.")
         assert result.status == 0 and ("--quiet" not in request or not result.err), result
         sounds[name] = audio.read(name)[0]
     for name in "bcd":
@@ -86,7 +87,7 @@ def test_a_seed_is_a_sound_however_the_text_comes(tts, reference):
 
 
 def test_standard_output_carries_sound_alone(tts, reference):
-    whole = tts("Good evening.", "--reference", reference, "-o", "-", stdin=b"ignored")
+    whole = tts("Good evening.", "--reference", reference, "-o", "-", "--takes=1", stdin=b"ignored")
     streamed = tts("--stream", "--reference", reference, stdin=b"Good evening.")
     assert whole.status == streamed.status == 0 and not streamed.err
     (wav, rate), (chunks, chunk_rate) = (audio.read(io.BytesIO(result.out)) for result in (whole, streamed))
@@ -160,7 +161,21 @@ def test_a_recording_that_will_not_do(tts, sound_file, syllables, case):
         (["Hello.", "-o", "out.doc"], "format"),
         (["Hello.", "-o", "nowhere/out.wav"], "does not exist"),
         (["Hello.", "-o", ""], "folder"),
-        (["Hello.", "--stream", "-o", "out.wav"], "--stream"),
+        (["Hello.", "--stream", "-o", "out.flac"], "a stream is wav"),
+        (["stream", "Hello.", "-o", "out.flac"], "a stream is wav"),
+        (["Hello.", "--stream", "--report", "out.json"], "--report"),
+        (["Hello.", "--format", "au", "-o", "-"], "--format"),
+        (["Hello.", "--takes", "0"], "takes"),
+        (["Hello.", "--verify", "asr"], "--whisper"),
+        (["Hello.", "--verify", "asr", "--whisper", "nowhere"], "no recogniser"),
+        (["Hello.", "--verify", "none", "--report", "out.json"], "--report"),
+        (["Hello.", "--captions", "out.txt"], ".srt"),
+        (["Hello.", "--report", "nowhere/out.json"], "does not exist"),
+        (["Hello [pause:1h]."], "a pause of '1h'"),
+        (["Hello [voice:nobody].", "--voices", "."], "no voice 'nobody'"),
+        (["Hello [voice:../x]."], "not the name of a voice"),
+        (["<speak>Hello <emphasis>you</emphasis></speak>"], "<emphasis> cannot be done"),
+        (["--markup", "dialogue", "Hello."], "has no speaker"),
         (["Hello.", "--seed", "x"], "--seed"),
         (["Hello.", "--seed", "-1"], "seed"),
         (["Hello.", "--steps", "0"], "steps"),
@@ -289,7 +304,7 @@ def test_version(run):
 
 def test_doctor_examines(tts):
     found = tts("doctor")
-    assert found.status == 0 and found.out.count(b" ok ") == len(cli.CHECKS), found
+    assert found.status == 0 and found.out.count(b" ok ") == len(checkup.CHECKS), found
     assert tts("doctor", "--model", "nowhere").status == 1
 
 

@@ -36,7 +36,8 @@ def test_a_batch_moves_as_a_whole():
 @pytest.mark.parametrize(
     "values",
     [
-        {"seed": -1}, {"seed": 2**63}, {"steps": 0}, {"steps": 1001}, {"guidance": -0.1}, {"guidance": 21},
+        {"seed": -1}, {"seed": 2**63}, {"seed": (1, -1)},
+        {"steps": 0}, {"steps": 1001}, {"guidance": -0.1}, {"guidance": 21},
         {"temperature": -1}, {"temperature": float("nan")}, {"duration_temperature": 3}, {"speed": 0.2},
         {"speed": float("inf")},
     ],
@@ -55,10 +56,17 @@ def test_the_edges_of_sampling_are_within():
     Sampling(steps=1000, guidance=20, temperature=2, duration_temperature=2, speed=4)
 
 
+def test_rows_have_seeds():
+    assert Sampling(seed=3).seeds(2) == (3, 3) and Sampling(seed=(3, 4)).seeds(2) == (3, 4)
+    with pytest.raises(UserError, match="2 seeds for 3 rows"):
+        Sampling(seed=(3, 4)).seeds(3)
+
+
 class TestVoice:
     @pytest.fixture
     def voice(self) -> Voice:
-        return Voice(torch.randn(20, 6), ("_", "h", "ˈaɪ", "."), (0, 3, 4, 9), "0123456789abcdef", "Ann")
+        about = {"text": "Hi.", "sample_rate": 16000, "consent": "my own"}
+        return Voice(torch.randn(20, 6), ("_", "h", "ˈaɪ", "."), (0, 3, 4, 9), "0123456789abcdef", "Ann", **about)
 
     @pytest.mark.parametrize("text", [True, False])
     def test_saved_is_loaded(self, voice, text, tmp_path):
@@ -96,6 +104,18 @@ class TestVoice:
     def test_other_safetensors_are_refused(self, voice, about, tmp_path):
         save_file({"frames": voice.frames, "starts": torch.zeros(0)}, tmp_path / "ann.voice", metadata=about)
         self.refuse(tmp_path / "ann.voice", "not a voice file of this version")
+
+    def test_the_version_before_is_read(self, voice, tmp_path):
+        about = {"format": "latent_tts voice 1", "phones": "_ h", "model": "m", "name": "Ann"}
+        save_file({"frames": voice.frames, "starts": torch.tensor([0, 3])}, tmp_path / "ann.voice", metadata=about)
+        loaded = Voice.load(tmp_path / "ann.voice")
+        assert (loaded.phones, loaded.starts, loaded.text, loaded.sample_rate) == (("_", "h"), (0, 3), "", 0)
+
+    @pytest.mark.parametrize("change", [{"phones": "_"}, {"sample_rate": "fast"}])
+    def test_a_damaged_file_is_refused(self, voice, change, tmp_path):
+        about = {"format": "latent_tts voice 2", "phones": "_ h", "model": "m", "name": "Ann"} | change
+        save_file({"frames": voice.frames, "starts": torch.tensor([0, 3])}, tmp_path / "ann.voice", metadata=about)
+        self.refuse(tmp_path / "ann.voice", "damaged")
 
     def test_tensors_may_not_be_missing(self, voice, tmp_path):
         about = {"format": "latent_tts voice 1", "phones": "", "model": "", "name": ""}

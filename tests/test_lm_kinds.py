@@ -11,6 +11,7 @@ import pytest
 import yaml
 from tiny import tiny_aligner, tiny_codec
 
+from latent_tts.data.cloning import CloningConfig
 from latent_tts.data.frame_pack import EncodedClip, write_frame_pack
 from latent_tts.frames import Sampling
 from latent_tts.lm.aligned import AlignedLM, AlignedLMConfig
@@ -33,7 +34,12 @@ CONFIGS = [*ROOT.glob("recipes/conf/lm*.yaml"), *ROOT.glob("egs/*/conf/**/lm*.ya
 class Settings:
     """What an LMTask is made of."""
 
-    def __init__(self, lm: LatentLMConfig = AlignedLMConfig(), training: LMTraining = LMTraining()):
+    def __init__(
+        self,
+        lm: LatentLMConfig = AlignedLMConfig(),
+        training: LMTraining = LMTraining(),
+        cloning: CloningConfig = CloningConfig(),
+    ):
         self.lm = lm
 
 

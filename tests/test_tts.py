@@ -261,6 +261,24 @@ class TestBatch:
         for wav, text, voice in zip(together, texts, voices):
             assert_equal(wav, tts.speak(text, voice, replace(QUICK, seed=4)))
 
+    def test_every_row_may_have_its_seed(self, tts, voice):
+        texts, seeds = ["Hello.", "One. Two.", "Hello."], (7, 0, 8)
+        together = tts.speak_batch(texts, [voice] * 3, replace(QUICK, seed=seeds))
+        for wav, text, seed in zip(together, texts, seeds):
+            assert_equal(wav, tts.speak(text, voice, replace(QUICK, seed=seed)))
+        assert together[0].shape != together[2].shape or not torch.allclose(together[0], together[2], atol=1e-3)
+        with pytest.raises(UserError, match="3 seeds for 2 rows"):
+            tts.speak_batch(texts[:2], [voice] * 2, replace(QUICK, seed=seeds))
+
+    def test_sentences_tell_their_phones_and_times(self, tts, voice):
+        sentences = tts.written("Hello there. No.")
+        said = dict(tts.say(sentences, [voice] * 2, QUICK))
+        for i, sentence in enumerate(sentences):
+            spoken = said[i]
+            assert spoken.text == sentence and list(spoken.phones) == tts.phonemizer(sentence)
+            assert len(spoken.begun) * tts.codec.hop_length == len(spoken.wav)
+            assert spoken.begun[-1] == len(spoken.phones) and (spoken.begun.diff() >= 0).all()
+
     def test_as_many_voices_as_texts(self, tts, voice):
         with pytest.raises(UserError, match="2 texts but 1 voices"):
             tts.speak_batch(["Hello.", "Hello."], [voice])

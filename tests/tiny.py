@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +13,7 @@ from latent_tts.align.aligner import Aligner, AlignerConfig
 from latent_tts.codec.autoencoder import Codec
 from latent_tts.codec.bottleneck import SigmaVAEConfig
 from latent_tts.codec.residual_vq import RVQConfig
+from latent_tts.data.frame_pack import EncodedClip, write_frame_pack
 from latent_tts.frames import Sampling, Utterances
 from latent_tts.lm.aligned import AlignedLMConfig
 from latent_tts.lm.latent_lm import LatentLM
@@ -87,6 +89,19 @@ def sound(batch: int, samples: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     swell = torch.sin(torch.arange(samples) / 900) ** 2
     return 0.1 * torch.randn(batch, samples, generator=generator) * swell
+
+
+def tiny_frame_pack(folder: Path, speakers: str = "aaaabbbbcccc", seed: int = 0) -> Path:
+    """A frame pack of noise: a clip for each letter of ``speakers``, a phone in every third frame."""
+    rng, clips, frames, position = np.random.default_rng(seed), [], [], 0
+    for speaker in speakers:
+        count = int(rng.integers(16, 40))
+        phones = tuple(rng.integers(10, 100, count // 3).tolist())
+        clips.append(EncodedClip(speaker, position, count, phones, tuple(range(0, 3 * len(phones), 3))))
+        frames.append(rng.standard_normal((count, LATENT_DIM)))
+        position += count
+    write_frame_pack(folder, frames, clips, np.full(LATENT_DIM, 0.1))
+    return folder
 
 
 def utterance(phones: int, frames: int, prompt: int = 0, prompt_phones: int = 0, seed: int = 0) -> Utterances:

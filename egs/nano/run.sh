@@ -12,6 +12,6 @@ exec "$recipes/tts.sh" \
   --aligner_config "$recipes/conf/aligner.yaml" \
   --lm_config "$recipes/conf/lm_nano.yaml" \
   --encoding "--min_score -1.4 --exclude speechocean762" \
-  --tempo "1.0 1.0 0.92 1.09 0.86 1.15" \
+  --voices "1.0 1.0 0.92 1.09 0.86 1.15 0.96 1.04 0.81 1.21" \
   --trials 50 \
   "$@"

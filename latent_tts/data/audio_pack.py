@@ -9,21 +9,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from latent_tts import audio
 from latent_tts.data.kaldi import Entry, read_data_dir
+from latent_tts.data.step_batches import StepBatches, dealt
 from latent_tts.errors import UserError
 
 
 class AudioPack:
-    """Recordings of one data directory at one rate: ``pack[utt]`` is float32 (T,) in [-1, 1]."""
+    """Recordings of one data directory at one rate: ``pack[utt]`` is float32 (T,) in [-1, 1].
 
-    def __init__(self, folder: Path):
+    UserError where that is not ``sample_rate``, the rate of the model that is to hear them.
+    """
+
+    def __init__(self, folder: Path, sample_rate: int | None = None):
         self.folder = Path(folder)
         index = json.loads((self.folder / "index.json").read_text())
         self.sample_rate: int = index["sample_rate"]
+        if sample_rate not in (None, self.sample_rate):
+            raise UserError(
+                f"{folder} holds sound at {self.sample_rate} Hz and the model hears {sample_rate}; "
+                "set its sample_rate, or pack the recordings at that rate into another folder"
+            )
         self.spans: dict[str, tuple[int, int]] = {utt: tuple(span) for utt, span in index["spans"].items()}
         self.samples = np.load(self.folder / "samples.npy", mmap_mode="r")
 
@@ -82,12 +90,13 @@ def _decoded(entry: Entry, sample_rate: int) -> np.ndarray:
     return (wav.clip(-1, 1) * 32767).astype(np.int16)
 
 
-class CropBatches(Dataset):
+class CropBatches(StepBatches):
     """Item ``step`` is the batch of training step ``step``: (B, 1, samples) random crops at random gains.
 
     Half of them are played at a random ``tempo``, which moves pitch, formants and rate alike: more voices. A batch
     depends on ``seed`` and ``step`` alone, so a resumed run sees what the unbroken one would have seen. ``skipped``
-    counts the silent places met so far, in whose stead others were taken. UserError where no place has sound.
+    counts the silent places met so far in this process, in whose stead others were taken. UserError where no place has
+    sound.
     """
 
     tempo = (0.85, 1.18)
@@ -100,12 +109,9 @@ class CropBatches(Dataset):
         lengths = np.array([pack.spans[utt][1] for utt in self.utts], dtype=np.float64)
         self.weights = lengths / lengths.sum()
 
-    def __len__(self) -> int:
-        return self.steps
-
-    def __getitem__(self, step: int) -> np.ndarray:
-        rng = np.random.default_rng((self.seed, step))
-        return np.stack([self._crop(rng) for _ in range(self.batch_size)])
+    def share(self, step: int, rank: int, world: int) -> np.ndarray:
+        rows = dealt(range(self.batch_size), rank, world)
+        return np.stack([self._crop(np.random.default_rng((self.seed, step, row, 1))) for row in rows])
 
     def _crop(self, rng: np.random.Generator) -> np.ndarray:
         """(1, samples); a short recording is padded."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,9 @@ NEEDED = ("onnxruntime", "onnx")
 
 
 def choose_engine(engine: str, device: str) -> str:
-    """``torch`` or ``onnx``: ``auto`` is onnx where it is installed and the device is a CPU. UserError for one that
-    cannot be had."""
+    """``torch`` or ``onnx``. ``auto`` is what LATENT_TTS_ENGINE says in the environment, else onnx where it is installed
+    and the device is a CPU. UserError for one that cannot be had."""
+    engine = os.environ.get("LATENT_TTS_ENGINE", engine) if engine == "auto" else engine
     if engine not in ENGINES:
         raise UserError(f"engine is {engine!r}; choose {', '.join(ENGINES)}")
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]

@@ -28,7 +28,7 @@ class PointerWalk:
         self.alive = torch.ones(len(prompt), dtype=torch.bool, device=device)
         self.waited = torch.zeros_like(self.pointers)
         self.moves = torch.arange(max_advance + 1, device=device)
-        self.draws = RowDraws([sampling.seed] * len(prompt), device)
+        self.draws = RowDraws(sampling.seeds(len(prompt)), device)
 
     @property
     def spoken(self) -> Tensor:

@@ -111,7 +111,7 @@ class PrefixWalk:
         self.alive = torch.ones_like(self.phones, dtype=torch.bool)
         self.spoken = torch.full_like(self.phones, -1)
         self.made = 0
-        self.noise = RowDraws([sampling.seed] * len(prompt), prompt.text.device).normal
+        self.noise = RowDraws(sampling.seeds(len(prompt)), prompt.text.device).normal
 
     def decide(self, state: Tensor) -> tuple[Tensor, ...]:
         over = (self.lm.stop(state)[:, 0] > 0) & (self.made > 0)

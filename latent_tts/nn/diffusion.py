@@ -17,7 +17,7 @@ class CosineSchedule(nn.Module):
 
     def __init__(self, steps: int = 1000):
         super().__init__()
-        grid = torch.arange(steps + 1, dtype=torch.float64) / steps
+        grid = torch.arange(steps + 1, dtype=torch.float64, device="cpu") / steps  # figures even on the meta device
         signal = torch.cos((grid + 0.008) / 1.008 * math.pi / 2).square()
         betas = (1 - signal[1:] / signal[:-1]).clamp(max=0.999)
         alpha = (1 - betas).cumprod(0).sqrt()

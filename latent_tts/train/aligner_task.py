@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from latent_tts.align.aligner import Aligner, AlignerConfig
 from latent_tts.data.phone_batches import PhoneBatches
 from latent_tts.text.symbols import SymbolTable
-from latent_tts.train.optim import adamw, averaged, descend, warmup_cosine
+from latent_tts.train.optim import adamw, averaged, descend, seed_step, warmup_cosine
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class AlignerTask(lightning.LightningModule):
 
     def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
         """Training and validation batches from ``folder/{train,valid}``: audio packs with ``phones`` beside them."""
-        t = self.training_config
+        t, rate = self.training_config, self.aligner.config.sample_rate
         return (
-            PhoneBatches(folder / "train", t.batch_seconds, t.steps, t.seed),
-            PhoneBatches(folder / "valid", t.batch_seconds, 4, seed=1),
+            PhoneBatches(folder / "train", t.batch_seconds, t.steps, t.seed, rate),
+            PhoneBatches(folder / "valid", t.batch_seconds, 4, 1, rate),
         )
 
     def configure_optimizers(self):
@@ -53,8 +53,12 @@ class AlignerTask(lightning.LightningModule):
         optimizer = adamw(self.aligner, t.lr, (0.9, 0.98), 0.05)
         return [optimizer], [warmup_cosine(optimizer, t.warmup, t.steps)]
 
+    def heard(self, batch: tuple[Tensor, ...]) -> tuple[str, float]:
+        """What the pace of training is told in, and how much of it a batch holds."""
+        return "sound", float(batch[1].sum()) / self.aligner.config.sample_rate
+
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
-        torch.manual_seed(self.training_config.seed * 1_000_003 + int(self.step))
+        seed_step(self, self.training_config.seed)
         loss = self.aligner.loss(*batch)
         descend(self, "aligner", self.aligner, loss, self.training_config.clip)
         self.average.update_parameters(self.aligner)
@@ -62,4 +66,5 @@ class AlignerTask(lightning.LightningModule):
         self.log("aligner/loss", loss.detach(), prog_bar=True)
 
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
-        self.log("valid/loss", self.average.module.loss(*batch), prog_bar=True, batch_size=len(batch[0]))
+        loss = self.average.module.loss(*batch)
+        self.log("valid/loss", loss, prog_bar=True, batch_size=len(batch[0]), sync_dist=True)

@@ -9,7 +9,7 @@ import lightning
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import ConcatDataset, Dataset
+from torch.utils.data import Dataset
 
 from latent_tts.codec.autoencoder import Codec
 from latent_tts.codec.bottleneck import SigmaVAEConfig
@@ -22,7 +22,8 @@ from latent_tts.codec.losses import (
 )
 from latent_tts.codec.sizes import CodecConfig
 from latent_tts.data.audio_pack import AudioPack, CropBatches
-from latent_tts.train.optim import adamw, averaged, descend, warmup_cosine
+from latent_tts.data.step_batches import Consecutive
+from latent_tts.train.optim import adamw, averaged, descend, seed_step, warmup_cosine
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class CodecTask(lightning.LightningModule):
 
     def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
         """Training and validation batches from ``folder/train`` and ``folder/valid``, both audio packs."""
-        t, train = self.training_config, AudioPack(folder / "train")
+        t = self.training_config
+        train, valid = (AudioPack(folder / split, self.codec.sample_rate) for split in ("train", "valid"))
         alone = min(t.adversarial_from, t.steps)
         self.crops = [
             CropBatches(train, t.batch_size, self._samples(t.crop_seconds), alone, t.seed),
@@ -76,8 +78,7 @@ class CodecTask(lightning.LightningModule):
                 train, t.adversarial_batch_size, self._samples(t.adversarial_crop_seconds), t.steps - alone, t.seed
             ),
         ]
-        valid = CropBatches(AudioPack(folder / "valid"), 4, self._samples(2 * t.crop_seconds), 4, seed=1)
-        return ConcatDataset(self.crops), valid
+        return Consecutive(self.crops), CropBatches(valid, 4, self._samples(2 * t.crop_seconds), 4, seed=1)
 
     def _samples(self, seconds: float) -> int:
         return round(seconds * self.codec.frame_rate) * self.codec.hop_length
@@ -90,9 +91,13 @@ class CodecTask(lightning.LightningModule):
         judge_schedule = warmup_cosine(judge, t.warmup, t.steps)
         return [generator, judge], [schedule, judge_schedule]
 
+    def heard(self, wav: Tensor) -> tuple[str, float]:
+        """What the pace of training is told in, and how much of it a batch holds."""
+        return "sound", wav.numel() / self.codec.sample_rate
+
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         step = int(self.step)
-        torch.manual_seed(self.training_config.seed * 1_000_003 + step)
+        seed_step(self, self.training_config.seed)
         if step == self.training_config.encoder_until:
             self.freeze_encoder(batch)
         learns = step < self.training_config.encoder_until
@@ -134,7 +139,7 @@ class CodecTask(lightning.LightningModule):
         codec = self.average.module
         output = codec.decode(codec.encode(wav))
         terms = self.spectral(output[:, 0].float(), wav[..., : output.shape[-1]][:, 0])
-        self.log_dict({f"valid/{k}": v for k, v in terms.items()}, prog_bar=True)
+        self.log_dict({f"valid/{k}": v for k, v in terms.items()}, prog_bar=True, sync_dist=True)
         if batch_idx == 0:
             self.show(wav[0, 0], output[0, 0])
 

@@ -1,4 +1,4 @@
-"""One way to train any task: bf16, wall-clock checkpoints, exact resume, a dashboard and a progress bar."""
+"""One way to train any task: bf16, one process or many, wall-clock checkpoints, exact resume, a dashboard."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from typing import Literal
 
 import lightning
 import safetensors.torch
@@ -16,9 +17,12 @@ import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, Timer, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
+from latent_tts.errors import UserError
 from latent_tts.train.optim import NotFinite
 
 
@@ -27,8 +31,10 @@ class Fit:
     """How a run is carried out, as opposed to what is trained."""
 
     accelerator: str = "auto"
-    devices: int = 1
-    strategy: str = "auto"
+    devices: int = 1  # processes on each node, a GPU each; -1 is every GPU
+    nodes: int = 1
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"  # auto: ddp where there are several processes
+    workers: int = 0  # that prepare batches, beside each process; a GPU wants some
     precision: str = "bf16-mixed"
     checkpoint_minutes: float = 5.0
     validate_every: int = 500  # steps
@@ -37,29 +43,53 @@ class Fit:
     progress: bool = True
 
 
-class FromStep(IterableDataset):
-    """The batches of a task from its current step on: what makes a resumed run continue where the data was left."""
+class Rows(IterableDataset):
+    """The rows of process ``rank`` of ``world`` of every batch from step ``first`` on, in turns with other workers."""
 
-    def __init__(self, batches: Dataset, task: lightning.LightningModule):
-        self.batches, self.task = batches, task
+    def __init__(self, batches: Dataset):
+        self.batches, self.first, self.rank, self.world = batches, 0, 0, 1
 
     def __iter__(self) -> Iterator:
-        for step in range(int(self.task.step), len(self.batches)):
-            yield self.batches[step]
+        worker = get_worker_info()
+        number, count = (worker.id, worker.num_workers) if worker else (0, 1)
+        for step in range(self.first + number, len(self.batches), count):
+            yield self.batches[step] if self.world == 1 else self.batches.share(step, self.rank, self.world)
+
+
+class FromStep(DataLoader):
+    """This process's rows of the batches from ``first()`` on: a resumed run continues where the data was left.
+
+    Several processes share every batch (see StepBatches), so the batch of a step does not depend on their number, nor
+    on that of the workers who prepare batches.
+    """
+
+    def __init__(self, batches: Dataset, trainer: lightning.Trainer, workers: int, first: Callable[[], int] = int):
+        super().__init__(Rows(batches), batch_size=None, num_workers=workers)
+        self.trainer, self.first = trainer, first
+
+    def __iter__(self) -> Iterator:
+        rows = self.dataset
+        rows.first, rows.rank, rows.world = self.first(), self.trainer.global_rank, self.trainer.world_size
+        return super().__iter__()
 
 
 def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folder: Path, options: Fit = Fit()) -> bool:
     """Train ``task`` in ``folder`` (``checkpoints/last.ckpt``, ``tensorboard/``) until its batches end or time is up.
 
-    ``task.step`` counts the steps done and travels in the checkpoint; ``batches[step]`` is one whole batch. Returns
-    whether the last batch was reached. Called again on the same folder it resumes. Raises NotFinite where a loss or a
-    gradient is not finite: its message names the file in ``folder`` that holds the batch, the checkpoint stays.
+    ``task.step`` counts the optimiser's steps and travels in the checkpoint; ``batches[step]`` is one whole batch, and
+    several processes need StepBatches to share it. Their gradients are averaged: each counts alike, however many frames
+    it had. Returns whether the last batch was reached. Called again on the same folder it resumes, with as many
+    processes or with others: the batches stay the same, what is drawn at random in the network does not. With several
+    processes ``valid`` is shared as well and the curves of training are those of process 0's rows. Raises
+    NotFinite, in every process, where a loss or a gradient of one is not finite: its message names the file in
+    ``folder`` that holds the batch, the checkpoint stays.
     """
     last = Path(folder) / "checkpoints" / "last.ckpt"
     trainer = lightning.Trainer(
         accelerator=options.accelerator,
         devices=options.devices,
-        strategy=options.strategy,
+        num_nodes=options.nodes,
+        strategy=_strategy(task, last, options),
         precision=options.precision,
         max_epochs=-1,
         val_check_interval=min(options.validate_every, len(batches)),
@@ -69,18 +99,41 @@ def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folde
         logger=TensorBoardLogger(folder, name="tensorboard", version=""),
         callbacks=_callbacks(last, len(batches), options),
         plugins=[CheckpointInPlace()],
+        use_distributed_sampler=False,
         enable_checkpointing=False,
         enable_progress_bar=options.progress,
         enable_model_summary=False,
     )
     trainer.fit(
         task,
-        DataLoader(FromStep(batches, task), batch_size=None),
-        DataLoader(valid, batch_size=None),
+        FromStep(batches, trainer, options.workers, lambda: int(task.step)),
+        FromStep(valid, trainer, 0),
         ckpt_path=last if last.exists() else None,
         weights_only=True,
     )
     return int(task.step) >= len(batches)
+
+
+def _strategy(task: lightning.LightningModule, last: Path, options: Fit) -> str | Strategy:
+    """UserError where FSDP is asked for and cannot be.
+
+    DDP looks for parameters that a loss does not reach: a GAN has several losses, and an encoder may be frozen. FSDP
+    writes whole weights and whole optimisers into one file, as others do, so that anything can go on from there; but it
+    numbers the optimiser's parameters as the network does, and so cannot itself go on from what others wrote.
+    """
+    if options.strategy == "auto" and options.devices == options.nodes == 1:
+        return "auto"
+    if options.strategy != "fsdp":
+        return DDPStrategy(find_unused_parameters=True)
+    if not is_overridden("configure_model", task):
+        raise UserError(f"{type(task).__name__} cannot be spread over processes; give --fit.strategy ddp")
+    if last.exists():
+        saved = torch.load(last, map_location="cpu", weights_only=True, mmap=True)["optimizer_states"][0]
+        numbers = saved["param_groups"][0]["params"]
+        if numbers == list(range(len(numbers))):
+            raise UserError(f"{last} was not written by fsdp, which cannot go on from there; give --fit.strategy ddp")
+    devices = options.devices if options.devices > 0 else torch.cuda.device_count()
+    return ModelParallelStrategy(devices * options.nodes, 1, save_distributed_checkpoint=False)
 
 
 class LastStep(lightning.Callback):
@@ -119,7 +172,8 @@ class ClockCheckpoint(lightning.Callback):
 
     So a process that is killed at any moment leaves ``path`` whole, as it was written last, and at most a ``.part``
     beside it, which the next one overwrites. Nothing is promised for a power cut: files are not synced to the disk.
-    Where a loss or a gradient is not finite nothing is written. Lightning's own ModelCheckpoint does not look at the
+    Where a loss or a gradient is not finite nothing is written, nor where one of several processes fails: the others
+    are not at the same place, and the checkpoint before stays. Lightning's own ModelCheckpoint does not look at the
     clock where a task optimises by hand.
     """
 
@@ -134,20 +188,22 @@ class ClockCheckpoint(lightning.Callback):
         self.saved = time.monotonic()
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        if time.monotonic() - self.saved >= self.seconds:
+        due = time.monotonic() - self.saved >= self.seconds
+        if trainer.strategy.reduce_boolean_decision(due, all=False):  # processes do not read the same clock
             self.save(trainer)
 
     def on_train_end(self, trainer, pl_module) -> None:
         self.save(trainer)
 
     def on_exception(self, trainer, pl_module, exception: BaseException) -> None:
-        if not isinstance(exception, FloatingPointError):
+        if trainer.world_size == 1 and not isinstance(exception, FloatingPointError):
             self.save(trainer)
 
 
 class BadBatch(lightning.Callback):
     """Keeps the batch at which a loss or a gradient is not finite: ``folder/bad_batch_step<step>.safetensors``.
 
+    Each of several processes keeps its rows, as ``bad_batch_step<step>_rank<rank>.safetensors``.
     A batch that is a dataclass is stored by its fields' names, any other by place ("0", "1", ...); the metadata are
     ``part`` and ``step``. The exception's message gets the file's name.
     """
@@ -164,12 +220,16 @@ class BadBatch(lightning.Callback):
     def on_exception(self, trainer, pl_module, exception: BaseException) -> None:
         if not isinstance(exception, NotFinite):
             return
-        path = self.folder / f"bad_batch_step{exception.step}.safetensors"
+        several = trainer.world_size > 1
+        rows = f"_rank{trainer.global_rank}" if several else ""
+        path = self.folder / f"bad_batch_step{exception.step}{rows}.safetensors"
         beside = path.with_suffix(".part")
         about = {"part": exception.part, "step": str(exception.step)}
         safetensors.torch.save_file(_named_tensors(self.batch), beside, about)
         os.replace(beside, path)
-        exception.args = (f"{exception}; its batch is {path}",)
+        trainer.strategy.barrier()  # a process that ends takes the others with it
+        whole = path.with_name(f"bad_batch_step{exception.step}_rank*.safetensors") if several else path
+        exception.args = (f"{exception}; its batch is {whole}",)
 
 
 def _named_tensors(batch: object) -> dict[str, Tensor]:
@@ -181,23 +241,30 @@ def _named_tensors(batch: object) -> dict[str, Tensor]:
 
 
 class Pace(lightning.Callback):
-    """Logs ``run/steps_per_second`` since it last did (validation and checkpoints count) and peaks of memory so far in
-    GiB: ``run/resident_gib`` of this process and, on a GPU, ``run/cuda_gib`` of its tensors.
+    """Logs ``run/steps_per_second`` since it last did (validation and checkpoints count), what the task heard in that
+    time in all processes (``run/frames_per_second`` or ``run/sound_per_second``, seconds of it), and peaks of memory so
+    far in GiB: ``run/resident_gib`` of this process and, on a GPU, ``run/cuda_gib`` of its tensors.
     """
 
     def on_train_start(self, trainer, pl_module) -> None:
-        self.step, self.time = int(pl_module.step), time.monotonic()
+        self.begin(pl_module)
+
+    def begin(self, task: lightning.LightningModule) -> None:
+        self.step, self.time, self.heard = int(task.step), time.monotonic(), 0.0
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        step = int(pl_module.step)
+        step, (name, amount) = int(pl_module.step), pl_module.heard(batch)
+        self.heard += amount
         if not trainer.log_every_n_steps or step % trainer.log_every_n_steps:
             return
-        now = time.monotonic()
-        figures = {"run/steps_per_second": (step - self.step) / (now - self.time), "run/resident_gib": peak_resident()}
+        spent = time.monotonic() - self.time
+        heard = trainer.strategy.reduce(torch.tensor(self.heard, device=pl_module.device), reduce_op="sum")
+        figures = {"run/steps_per_second": (step - self.step) / spent, f"run/{name}_per_second": heard.item() / spent}
+        figures["run/resident_gib"] = peak_resident()
         if pl_module.device.type == "cuda":
             figures["run/cuda_gib"] = torch.cuda.max_memory_allocated(pl_module.device) / 2**30
         trainer.logger.log_metrics(figures, step - 1)
-        self.step, self.time = step, now
+        self.begin(pl_module)
 
 
 def peak_resident() -> float:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
+from latent_tts.data.cloning import CloningConfig
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling, Utterances
 from latent_tts.lm.aligned import AlignedLMConfig
@@ -38,8 +39,13 @@ class HeadTask(LMTask):
         *("dropout", "condition_dropout", "advance_weight"),
     }
 
-    def __init__(self, lm: LatentLMConfig = AlignedLMConfig(), training: HeadTraining = HeadTraining()):
-        super().__init__(lm, training)
+    def __init__(
+        self,
+        lm: LatentLMConfig = AlignedLMConfig(),
+        training: HeadTraining = HeadTraining(),
+        cloning: CloningConfig = CloningConfig(),
+    ):
+        super().__init__(lm, training, cloning)
         learning = {*self.own, "condition"} if training.condition else self.own
         for name, parameter in self.lm.named_parameters():
             parameter.requires_grad_(name.split(".")[0] in learning)
@@ -73,4 +79,4 @@ class HeadTask(LMTask):
             noise = torch.randn(2, len(cond), lm.head.noise_dim, device=cond.device)
             drawn = torch.stack([lm.head.sample(cond, lm.null, sampling, some).float() for some in noise])
             score = energy_score(drawn, frames).mean()
-            self.log(f"valid/energy_{steps}_steps", score, prog_bar=True, batch_size=len(batch))
+            self.log(f"valid/energy_{steps}_steps", score, prog_bar=True, batch_size=len(batch), sync_dist=True)

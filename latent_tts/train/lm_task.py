@@ -9,11 +9,12 @@ import lightning
 import torch
 from torch.utils.data import Dataset
 
-from latent_tts.data.frame_pack import CloningBatches
+from latent_tts.data.cloning import CloningBatches, CloningConfig
 from latent_tts.frames import Utterances
 from latent_tts.lm.aligned import AlignedLMConfig
 from latent_tts.lm.latent_lm import LatentLMConfig
-from latent_tts.train.optim import adamw, averaged, descend, warmup_cosine
+from latent_tts.train.optim import adamw, averaged, descend, seed_step, warmup_cosine
+from latent_tts.train.sharding import shard
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,15 @@ class LMTask(lightning.LightningModule):
 
     part = "lm"  # what messages and the dashboard call it
 
-    def __init__(self, lm: LatentLMConfig = AlignedLMConfig(), training: LMTraining = LMTraining()):
+    def __init__(
+        self,
+        lm: LatentLMConfig = AlignedLMConfig(),
+        training: LMTraining = LMTraining(),
+        cloning: CloningConfig = CloningConfig(),
+    ):
         super().__init__()
         self.automatic_optimization = False
-        self.training_config = training
+        self.training_config, self.cloning = training, cloning
         self.lm = lm.build()
         self.average = averaged(self.lm, training.ema)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
@@ -47,9 +53,15 @@ class LMTask(lightning.LightningModule):
         """Training and validation batches from ``folder/{train,valid}``, both frame packs."""
         t = self.training_config
         return (
-            CloningBatches(folder / "train", t.batch_frames, t.steps, t.seed),
-            CloningBatches(folder / "valid", t.batch_frames, 8, seed=1),
+            CloningBatches(folder / "train", t.batch_frames, t.steps, t.seed, self.cloning),
+            CloningBatches(folder / "valid", t.batch_frames, 8, 1, self.cloning),
         )
+
+    def configure_model(self) -> None:
+        """Spread both networks over the processes where FSDP asks for it."""
+        if self.device_mesh is not None:
+            for network in (self.lm, self.average.module):
+                shard(network, network.transformer.blocks, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self):
         t = self.training_config
@@ -59,9 +71,13 @@ class LMTask(lightning.LightningModule):
     def transfer_batch_to_device(self, batch: Utterances, device: torch.device, dataloader_idx: int) -> Utterances:
         return batch.to(device)
 
+    def heard(self, batch: Utterances) -> tuple[str, float]:
+        """What the pace of training is told in, and how much of it a batch holds."""
+        return "frames", float(batch.frame_lens.sum())
+
     def training_step(self, batch: Utterances, batch_idx: int) -> None:
         t = self.training_config
-        torch.manual_seed(t.seed * 1_000_003 + int(self.step))
+        seed_step(self, t.seed)
         terms = self.lm.loss(batch)
         norm = descend(self, self.part, self.lm, terms["loss"], t.clip)
         self.average.update_parameters(self.lm)
@@ -72,4 +88,5 @@ class LMTask(lightning.LightningModule):
     def validation_step(self, batch: Utterances, batch_idx: int) -> None:
         torch.manual_seed(batch_idx)
         terms = self.average.module.loss(batch)
-        self.log_dict({f"valid/{name}": value for name, value in terms.items()}, prog_bar=True, batch_size=len(batch))
+        named = {f"valid/{name}": value for name, value in terms.items()}
+        self.log_dict(named, prog_bar=True, batch_size=len(batch), sync_dist=True)

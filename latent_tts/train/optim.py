@@ -1,4 +1,4 @@
-"""Optimiser groups, learning-rate schedule, one step of an optimiser, and averaged weights."""
+"""Optimiser groups, learning-rate schedule, one step of an optimiser in one process or many, and averaged weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 
 import lightning
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.distributed.tensor import DTensor
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -43,9 +44,25 @@ class NotFinite(FloatingPointError):
 
 
 def check_finite(value: Tensor, part: str, step: int, name: str = "the loss") -> None:
-    """Raise NotFinite where ``value`` () is infinite or not a number."""
-    if not torch.isfinite(value):
-        raise NotFinite(part, step, f"{name} is {value.item()}")
+    """Raise NotFinite where ``value`` () is infinite or not a number, in all processes where it is so in one."""
+    values = _of_all_processes(value.detach())
+    for rank, value in enumerate(values):
+        if not torch.isfinite(value):
+            where = f" in process {rank} of {len(values)}" if len(values) > 1 else ""
+            raise NotFinite(part, step, f"{name} is {value.item()}{where}")
+
+
+def _of_all_processes(value: Tensor) -> list[Tensor]:
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return [value]
+    values = [torch.empty_like(value) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(values, value)
+    return values
+
+
+def seed_step(task: lightning.LightningModule, seed: int) -> None:
+    """Make what the network draws at random depend on ``seed``, the step and the process alone."""
+    torch.manual_seed(seed * 1_000_003 + int(task.step) + task.global_rank * 2**40)
 
 
 def descend(
@@ -62,6 +79,7 @@ def descend(
     optimizer.zero_grad()
     task.manual_backward(loss)
     norm = nn.utils.clip_grad_norm_(module.parameters(), clip)
+    norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
     check_finite(norm, part, step, "the gradient")
     optimizer.step()
     schedule.step()
@@ -74,5 +92,6 @@ def _all(some: object) -> list:
 
 
 def averaged(module: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of ``module``'s weights; ``.module`` is the averaged network."""
-    return AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=False)
+    """An exponential moving average of ``module``'s weights; ``.module`` is the averaged network, without gradients."""
+    average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=False)
+    return average.requires_grad_(False)

@@ -1,9 +1,8 @@
-"""Packs of sound and of frames, and the batches that are drawn from them by step."""
+"""Packs of sound, and the batches that are drawn from them by step."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,9 @@ from hypothesis import strategies as st
 from latent_tts import audio
 from latent_tts.data.audio_pack import AudioPack, CropBatches, pack_audio
 from latent_tts.data.clips import cut_clips
-from latent_tts.data.frame_pack import CloningBatches, EncodedClip, FramePack, write_frame_pack
 from latent_tts.data.kaldi import Entry, write_data_dir
 from latent_tts.data.phone_batches import PhoneBatches
-from latent_tts.text.symbols import PAUSE_MARKS, SymbolTable
+from latent_tts.errors import UserError
 
 RATE = 16000
 SECONDS = {"ann-1": 1.5, "ann-2": 3.0, "bob-1": 2.0, "bob-2": 2.2}
@@ -70,6 +68,11 @@ class TestAudioPack:
         assert {path: path.stat().st_mtime_ns for path in (tmp_path / "pack").iterdir()} == before
         assert {path.name for path in before} == {"samples.npy", "index.json"}
 
+    def test_another_rate_than_the_model_s_is_refused(self, pack):
+        assert AudioPack(pack.folder, RATE).spans == pack.spans
+        with pytest.raises(UserError, match="holds sound at 16000 Hz and the model hears 24000; set its sample_rate"):
+            AudioPack(pack.folder, 24000)
+
     def test_half_a_pack_is_made_anew(self, corpus, tmp_path):
         """Broken off before its index was there."""
         (tmp_path / "samples.npy").write_bytes(b"half")
@@ -84,9 +87,16 @@ class TestCrops:
         assert np.array_equal(batches[7], again[7])
         assert not np.array_equal(batches[7], batches[8]) and not np.array_equal(batches[7], other[7])
 
+    def test_processes_share_a_batch(self, pack):
+        batches = CropBatches(pack, 5, 4000, 10)
+        shares = [batches.share(3, rank, 2) for rank in range(2)]
+        assert np.array_equal(batches[3][0::2], shares[0]) and np.array_equal(batches[3][1::2], shares[1])
+
     def test_crops_are_pieces_at_random_levels(self, pack):
         """Each is a stretch of some recording times a gain, from -32 to -16 dB rms, and never clips."""
-        crops = np.concatenate([CropBatches(pack, 8, 4000, 10)[step] for step in range(10)])[:, 0]
+        batches = CropBatches(pack, 8, 4000, 10)
+        batches.tempo = (1, 1)
+        crops = np.concatenate([batches[step] for step in range(10)])[:, 0]
         levels = 20 * np.log10(np.sqrt(np.mean(crops**2, axis=1)))
         assert -33 < levels.min() < -28 and -20 < levels.max() < -15 and np.abs(crops).max() <= 0.99
         whole = np.concatenate([pack[utt] for utt in pack])
@@ -140,144 +150,6 @@ class TestClips:
         assert not cut_clips("u", names, onsets, 0.8, ("_", "."), np.random.default_rng(0))
 
 
-FIRST = 10  # of the symbols that are phones
-
-
-@pytest.fixture(scope="module")
-def frame_pack(tmp_path_factory) -> Path:
-    """Three speakers with 6, 3 and 1 clips; each frame holds its clip's number and its own place in it, and in every
-    fourth frame a phone begins: FIRST, FIRST + 1 ..."""
-    folder, rng = tmp_path_factory.mktemp("frames") / "pack", np.random.default_rng(0)
-    frames, clips, position = [], [], 0
-    for number, speaker in enumerate("aaaaaabbbc"):
-        count = int(rng.integers(20, 130))
-        frames.append(np.stack([np.full(count, number), np.arange(count)], axis=1).astype(np.float32))
-        phones = count // 4
-        clips.append(
-            EncodedClip(
-                speaker, position, count, tuple(range(FIRST, FIRST + phones)), tuple(4 * k for k in range(phones))
-            )
-        )
-        position += count
-    write_frame_pack(folder, frames, clips, np.zeros(2, np.float32))
-    return folder
-
-
-class TestFramePack:
-    def test_written_is_read(self, frame_pack):
-        pack = FramePack(frame_pack)
-        assert len(pack.clips) == 10 and pack.frames.dtype == np.float16 and pack.noise.shape == (2,)
-        for number, clip in enumerate(pack.clips):
-            assert np.array_equal(pack.frames_of(clip)[:, 0], np.full(clip.count, number))
-        assert {path.name for path in frame_pack.iterdir()} == {"frames.npy", "clips.json", "noise.npy"}
-
-    def test_the_list_of_clips_comes_last(self, frame_pack, tmp_path, monkeypatch):
-        """A pack that broke off has no clips.json and is no pack."""
-        monkeypatch.setattr(np, "save", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
-        with pytest.raises(OSError):
-            write_frame_pack(tmp_path / "pack", [np.zeros((1, 2))], [], np.zeros(2))
-        assert not (tmp_path / "pack/clips.json").exists()
-
-
-class TestCloning:
-    def batches(self, folder: Path, seed: int = 0, **settings: float) -> CloningBatches:
-        batches = CloningBatches(folder, 300, 1000, seed)
-        for name, value in settings.items():
-            setattr(batches, name, value)
-        return batches
-
-    def rows(self, batch):
-        """Number and place (n,) of each frame of the reference and of the utterance, of each row."""
-        for frames, length, prompt in zip(batch.frames, batch.frame_lens, batch.prompt_lens):
-            yield frames[:prompt].long(), frames[prompt:length].long()
-
-    def test_a_reference_is_another_clip_of_the_speaker(self, frame_pack):
-        """Cut at its beginning, within its limits; the utterance is a whole clip. A clip alone has no reference."""
-        batches, speakers, cuts = self.batches(frame_pack), "aaaaaabbbc", []
-        for step in range(20):
-            for reference, clip in self.rows(batches[step]):
-                number = int(clip[0, 0])
-                assert clip[:, 0].eq(number).all() and len(clip) == batches.pack.clips[number].count
-                assert clip[:, 1].tolist() == list(range(len(clip)))
-                if len(reference):
-                    assert speakers[int(reference[0, 0])] == speakers[number] != "c" and reference[0, 0] != number
-                    assert reference[:, 1].tolist() == list(range(len(reference)))
-                    cuts.append(len(reference))
-        assert 16 <= min(cuts) < 30 and 60 < max(cuts) <= 100
-
-    def test_phones_begin_where_they_are_said_to(self, frame_pack):
-        """Every four frames, in the reference and in the utterance."""
-        batches, heard = self.batches(frame_pack), 0
-        for step in range(20):
-            batch = batches[step]
-            for i in range(len(batch)):
-                count, known = int(batch.text_lens[i]), int(batch.prompt_text_lens[i])
-                prompt, starts, text = int(batch.prompt_lens[i]), batch.starts[i], batch.text[i]
-                assert torch.equal(starts[:known], 4 * (text[:known] - FIRST)) and (starts[:known] < prompt).all()
-                assert torch.equal(starts[known:count], prompt + 4 * (text[known:count] - FIRST))
-                assert text[known] == FIRST and (text[:count] > 0).all() and not text[count:].any()
-                assert known in (0, -(-prompt // 4)) and starts[count - 1] < batch.frame_lens[i]
-                heard += known > 0
-        assert heard
-
-    def test_chances(self, frame_pack):
-        """How many rows lack a reference, and how many references lack their text."""
-
-        def shares(**settings: float) -> tuple[float, float]:
-            batches = [self.batches(frame_pack, **settings)[step] for step in range(60)]
-            prompts = torch.cat([b.prompt_lens for b in batches])
-            heard = torch.cat([b.prompt_text_lens for b in batches])[prompts > 0]
-            return float((prompts == 0).float().mean()), float((heard == 0).float().mean() if len(heard) else 0)
-
-        assert shares(no_reference=1.0) == (1, 0)
-        assert shares(no_reference=0.0, no_reference_text=0.0) == (pytest.approx(0.1, abs=0.01), 0)
-        without, silent = shares()
-        assert without == pytest.approx(0.19, abs=0.05) and silent == pytest.approx(0.5, abs=0.1)
-
-    def test_pause_marks_are_exchanged(self, frame_pack, tmp_path):
-        """Sometimes, among themselves; word spaces and phones stay what they are."""
-        table = SymbolTable.english()
-        marks, text = table.ids(PAUSE_MARKS), table.ids(["_", "b", ",", "d", "_", "f", "."])
-        clip = EncodedClip("a", 0, 40, tuple(text), tuple(range(7)))
-        write_frame_pack(tmp_path / "one", [np.zeros((40, 2))], [clip], np.zeros(2))
-        never, always, sometimes = (self.batches(tmp_path / "one", other_mark=p) for p in (0.0, 1.0, 0.5))
-        assert all(never[step].text[0].tolist() == text for step in range(10))
-        rows = torch.cat([always[step].text for step in range(100)])
-        assert torch.equal(rows[:, [0, 1, 3, 4, 5]], torch.tensor(text)[[0, 1, 3, 4, 5]].expand(100, 5))
-        assert set(rows[:, 2].tolist()) == set(rows[:, 6].tolist()) == set(marks)
-        assert 20 < sum(sometimes[step].text[0, 2] == text[2] for step in range(60)) < 50
-
-    def test_a_batch_depends_on_its_step_alone(self, frame_pack):
-        batches, again, other = (self.batches(frame_pack, seed) for seed in (3, 3, 4))
-        _ = again[0]
-        for step in (5, 40):
-            assert torch.equal(batches[step].frames, again[step].frames)
-        assert any(
-            batches[s].frames.shape != other[s].frames.shape or not torch.equal(batches[s].frames, other[s].frames)
-            for s in range(3)
-        )
-
-    def test_every_clip_comes_once_an_epoch(self, frame_pack):
-        batches = self.batches(frame_pack)
-        count = len(batches.batches)
-        assert len(batches) == 1000 and 1 < count < 10
-        for epoch in range(3):
-            steps = range(epoch * count, (epoch + 1) * count)
-            found = [int(clip[0, 0]) for step in steps for _, clip in self.rows(batches[step])]
-            assert sorted(found) == list(range(10))
-
-    def test_frames_carry_the_codec_s_noise(self, frame_pack, tmp_path):
-        """One width a row, times the deviation of each dimension."""
-        pack = FramePack(frame_pack)
-        clips = [replace(clip, start=0, count=100) for clip in pack.clips]
-        write_frame_pack(tmp_path / "noisy", [np.zeros((100, 2))], clips, np.array([0.5, 2.0]))
-        batches = self.batches(tmp_path / "noisy", no_reference=1.0)
-        widths = torch.cat([batches[step].frames.std(dim=1) for step in range(60)])
-        assert torch.allclose(widths[:, 1] / widths[:, 0], torch.tensor(4.0), rtol=0.5)
-        assert widths[:, 1].square().mean().sqrt() == pytest.approx(2.0, rel=0.2)
-        assert widths[:, 1].std() / widths[:, 1].mean() > 0.5
-
-
 class TestPhoneBatches:
     @pytest.fixture
     def folder(self, corpus, tmp_path) -> Path:
@@ -307,3 +179,12 @@ class TestPhoneBatches:
             assert all(torch.equal(a, b) for a, b in zip(batches[step], again[step]))
         orders = [tuple(int(PhoneBatches(folder, 5.0, 50, s)[i][1].max()) for i in range(3)) for s in range(8)]
         assert len(set(orders)) > 1
+
+    def test_processes_share_a_batch(self, folder):
+        """Every row goes to one process; where rows are fewer than processes all have one."""
+        batches = PhoneBatches(folder, 5.0, 50)
+        for step in range(len(batches.batches)):
+            whole = batches[step][1].tolist()
+            shares = [batches.share(step, rank, 3)[1].tolist() for rank in range(3)]
+            assert all(shares) and set(sum(shares, [])) == set(whole)
+            assert len(whole) < 3 or sorted(sum(shares, [])) == sorted(whole)

@@ -95,6 +95,7 @@ def test_where_the_cache_is(monkeypatch):
 @pytest.fixture
 def installed(monkeypatch) -> Callable[[bool], None]:
     """``installed(False)``: as if the extra were missing."""
+    monkeypatch.delenv("LATENT_TTS_ENGINE")
     find = importlib.util.find_spec
 
     def pretend(there: bool) -> None:
@@ -104,12 +105,15 @@ def installed(monkeypatch) -> Callable[[bool], None]:
     return pretend
 
 
-def test_the_engine_is_what_can_be_had(installed):
+def test_the_engine_is_what_can_be_had(installed, monkeypatch):
     installed(True)
     assert [choose_engine(e, "cpu") for e in ("auto", "torch", "onnx")] == ["onnx", "torch", "onnx"]
     assert choose_engine("auto", "cuda") == "torch"
     with pytest.raises(UserError, match="runs on a CPU, not on cuda"):
         choose_engine("onnx", "cuda")
+    monkeypatch.setenv("LATENT_TTS_ENGINE", "torch")
+    assert [choose_engine(e, "cpu") for e in ("auto", "onnx")] == ["torch", "onnx"]
+    monkeypatch.delenv("LATENT_TTS_ENGINE")
     installed(False)
     assert [choose_engine(e, "cpu") for e in ("auto", "torch")] == ["torch", "torch"]
     with pytest.raises(UserError, match="onnxruntime and onnx.*fast") as refused:
@@ -135,6 +139,7 @@ def test_without_the_extra_torch_speaks(folder, installed, caplog):
 def test_an_engine_that_fails(folder, monkeypatch, caplog):
     """Asked for, it is an error of one line; chosen by auto, torch goes on and says so."""
     pytest.importorskip("onnx")
+    monkeypatch.delenv("LATENT_TTS_ENGINE")
 
     def fail(*_: object) -> None:
         raise RuntimeError("no such node\nand more")

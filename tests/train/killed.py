@@ -1,4 +1,4 @@
-"""python killed.py FOLDER: a training that saves at every step is killed again and again, then run to its end.
+"""python killed.py FOLDER: a language model that saves at every step is killed time and again, then trained to its end.
 
 Every other kill comes at a random time, the rest while a checkpoint is written. Leaves FOLDER/killed and
 FOLDER/straight (the same steps without a break) and prints, as JSON, what each kill left: {"step": of last.ckpt, null
@@ -18,47 +18,31 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 import torch.utils.tensorboard  # noqa: F401
-from torch.utils.data import Dataset
+from tiny import LATENT_DIM, tiny_frame_pack
 
-from latent_tts.align.aligner import AlignerConfig
-from latent_tts.train.aligner_task import AlignerTask, AlignerTraining
+from latent_tts.data.cloning import CloningBatches
+from latent_tts.lm.aligned import AlignedLMConfig
 from latent_tts.train.fit import Fit, fit
+from latent_tts.train.lm_task import LMTask, LMTraining
 
 LEAST_KILLS, MOST_KILLS, WANTED_TORN = 6, 30, 2
 
 
-class Recordings(Dataset):
-    """Noise with random phones, a row a batch."""
-
-    def __init__(self, count: int):
-        self.count = count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, step: int) -> tuple[torch.Tensor, ...]:
-        generator = torch.Generator().manual_seed(step)
-        wav, text = torch.randn(1, 4000, generator=generator), torch.randint(1, 100, (1, 3), generator=generator)
-        return wav, torch.tensor([4000]), text, torch.tensor([3])
-
-    def __iter__(self) -> Iterator:
-        return (self[step] for step in range(self.count))
-
-
 def train(folder: Path, steps: int, minutes: float) -> None:
-    """Weights of 4 MB or so, written at every step where ``minutes`` is 0."""
+    """A language model of 4 MB or so with its optimiser and average, written at every step where ``minutes`` is 0."""
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     torch.manual_seed(0)
-    task = AlignerTask(AlignerConfig(n_mels=20, dim=96, blocks=3), AlignerTraining(steps=100, warmup=2, ema=0.5))
+    sizes = {"dim": 128, "layers": 1, "heads": 2, "text_dim": 16, "head_dim": 32, "head_layers": 1}
+    task = LMTask(AlignedLMConfig(LATENT_DIM, **sizes), LMTraining(steps=100, warmup=2, ema=0.5))
     options = Fit("cpu", precision="32-true", progress=False, checkpoint_minutes=minutes, validate_every=10**6)
-    fit(task, Recordings(steps), Recordings(1), folder, options)
+    batches, valid = (CloningBatches(folder.parent / "pack", 120, count) for count in (steps, 1))
+    fit(task, batches, valid, folder, options)
 
 
 def forked(folder: Path, steps: int, minutes: float) -> int:
@@ -117,6 +101,7 @@ def step_of(checkpoint: Path) -> int | None:
 
 
 def main(folder: Path) -> None:
+    tiny_frame_pack(folder / "pack")
     rng, left = random.Random(0), []
     while len(left) < LEAST_KILLS or (sum(record["torn"] for record in left) < WANTED_TORN and len(left) < MOST_KILLS):
         left.append(kill(folder / "killed", rng.uniform(0, 0.1) if len(left) % 2 else None))

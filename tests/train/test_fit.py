@@ -162,6 +162,16 @@ def test_a_run_in_two_parts_is_the_unbroken_one(part, tmp_path):
     assert_resumes(part, tmp_path / "parts", checkpoint(tmp_path / "straight"))
 
 
+def test_workers_change_nothing(tmp_path):
+    """Two prepare the batches, also after the run was broken off at an odd step."""
+    run("lm", tmp_path / "straight")
+    workers = replace(EXACT, workers=2)
+    assert run("lm", tmp_path / "parts", count=3, options=workers)[1]
+    task, done = run("lm", tmp_path / "parts", seed=1, options=workers)
+    assert done and int(task.step) == STEPS
+    assert_equal(checkpoint(tmp_path / "parts")["state_dict"], checkpoint(tmp_path / "straight")["state_dict"])
+
+
 def test_a_run_that_was_killed_or_failed_goes_on(tmp_path):
     run("lm", tmp_path / "straight")
     for name, stop in {"interrupted": interrupt, "failed": fail}.items():
@@ -267,7 +277,7 @@ def test_killed_while_it_writes_it_goes_on(tmp_path):
     """SIGKILL at any moment: the last checkpoint can be loaded, and what follows is the unbroken run, bit for bit."""
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    folders = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    folders = [*map(str, Path(__file__).parents[1:3]), os.environ.get("PYTHONPATH", "")]
     environment = {"PYTHONPATH": os.pathsep.join(folders), "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(
         [sys.executable, Path(__file__).with_name("killed.py"), tmp_path],
@@ -316,9 +326,12 @@ def test_the_dashboard_shows_numbers_sounds_and_pictures(tmp_path):
     assert {"original", "reconstruction"} <= set(tags["audio"])
     assert {"spectrum/original", "spectrum/reconstruction"} <= set(tags["images"])
     pace, memory = board.Scalars("run/steps_per_second"), board.Scalars("run/resident_gib")
-    for scalars in (pace, memory, board.Scalars("codec/mel")):
+    heard = board.Scalars("run/sound_per_second")
+    for scalars in (pace, memory, heard, board.Scalars("codec/mel")):
         assert [event.step for event in scalars] == [1, 3, 5]
     assert sum(2 / e.value for e in pace) < spent
+    seconds = 2 * 5 * CODEC.hop_length / CODEC.sample_rate  # of a batch
+    assert [e.value for e in heard] == pytest.approx([e.value * seconds for e in pace])
     assert 0.05 < memory[0].value <= memory[-1].value <= peak_resident()
 
 

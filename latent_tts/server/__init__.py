@@ -1,0 +1,1 @@
+"""A speech server with OpenAI's interface, and the page beside it."""
