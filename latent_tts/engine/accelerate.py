@@ -27,7 +27,7 @@ NEEDED = ("onnxruntime", "onnx")
 
 
 def choose_engine(engine: str, device: str) -> str:
-    """``torch`` or ``onnx``. ``auto`` is what LATENT_TTS_ENGINE says in the environment, else onnx where it is installed
+    """``torch`` or ``onnx``; ``auto`` is what LATENT_TTS_ENGINE says in the environment, or onnx where it is installed
     and the device is a CPU. UserError for one that cannot be had."""
     engine = os.environ.get("LATENT_TTS_ENGINE", engine) if engine == "auto" else engine
     if engine not in ENGINES:
