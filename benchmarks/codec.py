@@ -39,6 +39,8 @@ PACKAGES = ("latent-tts", "torch", "torchaudio", "transformers", "vocos")
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=SHIPPED, help="model directory; default: the shipped one")
+    engines = "torch, onnx or both; the first is what others are over; default: torch"
+    parser.add_argument("--engines", nargs="+", choices=("torch", "onnx"), default=["torch"], help=engines)
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="default: all; none: ours alone")
     parser.add_argument("--seconds", type=float, default=10, help="of sound; default: 10")
     parser.add_argument("--rounds", type=int, default=7, help="default: 7")
@@ -65,7 +67,7 @@ def benchmark(options: argparse.Namespace) -> dict:
     torch.set_num_threads(options.threads)
     settings = {name: getattr(options, name) for name in ("seconds", "rounds", "threads", "seed")}
     about = conditions(PACKAGES, **settings, dtype="float32")
-    systems = [OwnCodec(options.model), *peers(options.peers, options.seed)]
+    systems = [*(OwnCodec(options.model, e) for e in options.engines), *peers(options.peers, options.seed)]
     return {"benchmark": "codec", **about, "systems": measure(systems, options.seconds, options.rounds, options.seed)}
 
 

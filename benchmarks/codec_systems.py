@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from latent_tts import TTS
 from latent_tts.model_dir import load_codec
 from latent_tts.nn.packed import packed
 from latent_tts.nn.state import State
@@ -40,14 +41,18 @@ class System(Protocol):
 
 
 class OwnCodec:
-    """The codec of a model directory, as TTS runs it on a CPU: with packed linear layers."""
+    """The codec of a model directory, as TTS runs it on a CPU: by torch with packed linear layers, or with a decoder of
+    8-bit weights in ONNX Runtime."""
 
     weights = "trained"
-    note = "streams by a passed state, frame by frame, and gives what the whole gives"
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, engine: str = "torch"):
         self.module, self.codec = load_codec(folder), packed(load_codec(folder))
         self.name = f"latent_tts {Path(folder).resolve().name}"
+        self.note = "streams by a passed state, frame by frame, and gives what the whole gives"
+        if engine == "onnx":
+            self.codec = TTS.from_dir(folder, engine=engine, threads=torch.get_num_threads()).codec
+            self.name, self.note = f"{self.name}, onnx", f"{self.note}; its decoder has 8-bit weights"
         self.sample_rate, self.hop_length = self.module.sample_rate, self.module.hop_length
 
     def encode(self, wav: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from latent_tts import audio
 from latent_tts.align.intervals import Interval, phone_intervals, word_intervals
+from latent_tts.engine.accelerate import accelerate, choose_engine
+from latent_tts.engine.store import GraphStore, cache_folder
 from latent_tts.errors import UserError
 from latent_tts.frames import Chunk, Sampling, Utterances, Voice, stack
 from latent_tts.lm.pointer import onsets_of
@@ -31,6 +34,8 @@ from latent_tts.nn.state import State
 from latent_tts.text.normalize import normalize, split_sentences
 from latent_tts.text.phonemes import Phonemizer
 from latent_tts.text.symbols import SymbolTable
+
+log = logging.getLogger("latent_tts")
 
 REFERENCE_SECONDS = 8.0  # of a reference; what the language model was trained to follow
 PAUSE_SECONDS = 0.12  # between two sentences
@@ -73,13 +78,18 @@ class TTS:
     >>> wav = tts.speak("Hello there.", voice)  # (T,) float32 at tts.sample_rate
     """
 
-    def __init__(self, folder: Path, device: str = "cpu", lexicon: str | Path | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        device: str = "cpu",
+        lexicon: str | Path | None = None,
+        engine: str = "auto",
+        threads: int | None = None,
+    ):
         self.folder, self.device = Path(folder), torch.device(device)
+        self.engine = choose_engine(engine, self.device.type)
         self.codec = load_codec(folder).to(self.device)
         self.lm = load_lm(folder).to(self.device)
-        if self.device.type == "cpu":
-            packed(self.codec)
-            packed(self.lm)
         self.symbols = load_symbols(folder)
         self.phonemizer = Phonemizer(self.symbols, lexicon)
         self.model_hash = voice_hash(folder)
@@ -89,11 +99,40 @@ class TTS:
                 f"{folder}: phones.txt has {len(self.symbols)} symbols, lm wants {self.lm.config.vocabulary}; its "
                 "parts are of different models"
             )
+        if self.engine == "onnx":
+            self._accelerate(engine, threads)
+        if self.device.type == "cpu":
+            packed(self.codec)
+            packed(self.lm)
 
     @classmethod
-    def from_dir(cls, path: str | Path | None = None, device: str = "cpu", lexicon: str | Path | None = None) -> TTS:
-        """Load a model directory; without ``path`` the shipped one. UserError says what is wrong with it."""
-        return cls(SHIPPED if path is None else Path(path), device, lexicon)
+    def from_dir(
+        cls,
+        path: str | Path | None = None,
+        device: str = "cpu",
+        lexicon: str | Path | None = None,
+        engine: str = "auto",
+        threads: int | None = None,
+    ) -> TTS:
+        """Load a model directory; without ``path`` the shipped one. UserError says what is wrong with it.
+
+        ``engine`` is torch, onnx (the extra ``fast``, on a CPU) or auto: onnx where it can be had. A seed's sound is an
+        engine's own. ``threads`` are those of onnx; None is what is fastest here, tried once.
+        """
+        return cls(SHIPPED if path is None else Path(path), device, lexicon, engine, threads)
+
+    def _accelerate(self, engine: str, threads: int | None) -> None:
+        """Run the parts that can be by ONNX Runtime. Where ``auto`` chose it and it fails, torch goes on."""
+        files = [self.folder / name for name in ("config.yaml", "codec.safetensors", "lm.safetensors")]
+        store = GraphStore(cache_folder(), files)
+        try:
+            accelerate(self.codec, self.lm, store, lambda: load_lm(self.folder).head, threads)
+        except Exception as error:  # of a tracer or a runtime of another version, say; the model itself is sound
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if engine == "onnx":
+                raise UserError(f"{self.folder}: no graph can be made of it ({reason}); use the torch engine") from None
+            log.info("speaking by torch, since the onnx engine failed (%s)", reason)
+            self.engine = "torch"
 
     @property
     def sample_rate(self) -> int:
@@ -276,19 +315,17 @@ class TTS:
         return self.codec.decode(torch.cat(frames, dim=1), state)[0, 0].float().cpu()
 
     def _faded(self, chunks: Iterator[Tensor]) -> Iterator[Tensor]:
-        """A sentence's sound with short fades at both ends."""
+        """A sentence's sound with short fades at both ends. Only what may be its last samples is held back."""
         ramp = torch.linspace(0, 1, round(FADE_SECONDS * self.sample_rate))
-        before = None
+        held = None
         for chunk in chunks:
-            chunk = chunk.clone()
-            if before is None:
+            chunk = chunk.clone() if held is None else torch.cat([held, chunk])
+            if held is None:
                 chunk[: len(ramp)] *= ramp
-            else:
-                yield before
-            before = chunk
-        if before is not None:
-            before[-len(ramp) :] *= ramp.flip(0)
-            yield before
+            yield chunk[: -len(ramp)]
+            held = chunk[-len(ramp) :]
+        if held is not None:
+            yield held * ramp.flip(0)
 
 
 def _split(chunks: Iterator[Chunk], begun: list[list[int]]) -> list[Iterator[Chunk]]:

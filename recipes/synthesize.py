@@ -14,6 +14,7 @@ from stage import progress, stage
 
 from latent_tts import TTS, Sampling, audio
 from latent_tts.data.kaldi import write_table
+from latent_tts.engine.accelerate import ENGINES
 from latent_tts.evaluate.trials import Trial, read_trials
 
 
@@ -25,7 +26,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for <trial id>.wav")
     parser.add_argument("--scp", type=Path, help="table of all the files, written last: trial id, path")
     parser.add_argument("--reference_text", action="store_true", help="tell the model what the references say")
-    parser.add_argument("--threads", type=int, default=0, help="0: torch decides")
+    parser.add_argument("--threads", type=int, default=0, help="0: torch and the engine decide")
+    parser.add_argument("--engine", choices=ENGINES, default="auto", help="default: onnx where it is installed")
     for field in fields(Sampling):
         parser.add_argument(
             f"--{field.name}", type=type(field.default), default=field.default, help=f"default: {field.default}"
@@ -38,7 +40,8 @@ def main(argv: list[str] | None = None) -> None:
     wavs = {trial: options.out / f"{trial.id}.wav" for trial in read_trials(options.trials)}
     todo = {trial: wav for trial, wav in wavs.items() if not wav.exists()}
     if todo:
-        speak(TTS.from_dir(options.model), todo, sampling, options.reference_text)
+        tts = TTS.from_dir(options.model, engine=options.engine, threads=options.threads or None)
+        speak(tts, todo, sampling, options.reference_text)
     if options.scp:
         write_table(options.scp, {t.id: os.path.relpath(wav, options.scp.parent) for t, wav in wavs.items()})
 
@@ -52,7 +55,8 @@ def speak(tts: TTS, todo: dict[Trial, Path], sampling: Sampling, with_text: bool
         wav = tts.speak(trial.text, voice, sampling)
         spent, made = spent + time.perf_counter() - before, made + len(wav) / tts.sample_rate
         audio.write(path, wav, tts.sample_rate)
-    print(f"synthesize: {len(todo)} trials, {made:.1f} s at {spent / made:.3f} of real time", file=sys.stderr)
+    share = f"{spent / made:.3f} of real time by {tts.engine}"
+    print(f"synthesize: {len(todo)} trials, {made:.1f} s at {share}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,13 @@ import soundfile
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory) -> None:
+    """Graphs that tests make, here and in processes of their own, stay out of the user's cache."""
+    os.environ["LATENT_TTS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["LATENT_TTS_ENGINE"] = "torch"  # where a test does not ask for another: 8 bits keep no law to 1e-3
+
+
 @pytest.fixture(scope="session")
 def model_folder() -> Path:
     """The model that the package ships."""

@@ -148,6 +148,113 @@ def test_a_wrong_option_is_one_line(load, capsys, options, line):
     assert said.startswith("codec: error: ") and line in said and said.count("\n") == 1
 
 
+def test_our_codec_by_both_engines(load, model_folder):
+    """A stream is the whole with 8-bit weights too, and near what torch makes of the frames."""
+    pytest.importorskip("onnx")
+    torch_codec, graphs = (load("codec_systems").OwnCodec(model_folder, engine) for engine in ("torch", "onnx"))
+    assert graphs.name == f"{torch_codec.name}, onnx"
+    with torch.inference_mode():
+        frames = torch_codec.encode(load("codec").noise(torch_codec, seconds=1, seed=0))
+        whole = graphs.decode(frames)
+        torch.testing.assert_close(graphs.decode_stream(frames), whole, atol=1e-2, rtol=0)
+        wanted = torch_codec.decode(frames)
+    assert (whole - wanted).norm() < 0.05 * wanted.norm()
+
+
+@pytest.fixture
+def spoken_report() -> dict:
+    """What ``speed.py`` writes, of two systems of ours and a peer."""
+
+    def system(median: float) -> dict:
+        figure = {"median": median, "min": median, "max": median}
+        times = {"10": {**figure, "over_ours": figure, "sound_s": 10.0}}
+        return {"weights": "trained", "note": "n", "real_time": times, "first_audio_ms": {"10": figure}}
+
+    own = {"stages_ms": {"lm, a step after   64": {"median": 1.0, "min": 1.0, "max": 1.0}}, "batch": {}}
+    systems = {"latent_tts nano, onnx": system(0.05) | own, "latent_tts nano, torch": system(0.1) | own}
+    machine = {"cpu": "c", "cores": 2, "load": 0.1}
+    return {
+        "benchmark": "speed",
+        "date": "2026-01-01",
+        "machine": machine,
+        "versions": {},
+        "settings": {"rounds": 7},
+        "threads": {"2": {**systems, "peer": system(0.2)}},
+    }
+
+
+def test_ratios_are_kept_and_compared(load, spoken_report, tmp_path, capsys):
+    """A machine that slows down slows the peer too; we alone getting slower is found, and named."""
+    compare, report, kept = load("compare"), tmp_path / "speed.json", tmp_path / "recorded.json"
+    report.write_text(json.dumps(spoken_report))
+    assert compare.main([str(report), "--recorded", str(kept), "--record"]) == 0
+    wanted = {"latent_tts nano, onnx": 0.25, "latent_tts nano, torch": 0.5}
+    measure = "10 s of speech, threads: 2"
+    assert json.loads(kept.read_text())["ratios"] == {f"{n}: {measure}": {"peer": r} for n, r in wanted.items()}
+    systems = spoken_report["threads"]["2"]
+    for system in systems.values():
+        system["real_time"]["10"]["median"] *= 3
+    report.write_text(json.dumps(spoken_report))
+    assert compare.main([str(report), "--recorded", str(kept)]) == 0
+    systems["latent_tts nano, onnx"]["real_time"]["10"]["median"] *= 1.5
+    report.write_text(json.dumps(spoken_report))
+    capsys.readouterr()
+    assert compare.main([str(report), "--recorded", str(kept)]) == 1
+    said = capsys.readouterr().out
+    assert f"| latent_tts nano, onnx: {measure} | 1.50 | slower |" in said and said.count("slower") == 1
+
+
+def test_what_cannot_be_compared_is_one_line(load, tmp_path, capsys):
+    assert load("compare").main([str(tmp_path / "none.json")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("compare: error: ") and said.count("\n") == 1
+
+
+def test_tables_and_picture_of_speaking(load, spoken_report, tmp_path):
+    tables = load("speed_tables")
+    text = tables.markdown(spoken_report)
+    assert "Threads: 2." in text and "| latent_tts nano, torch | trained | 0.1 [0.1, 0.1] |" in text
+    pytest.importorskip("matplotlib")
+    tables.plot(spoken_report, tmp_path / "speed.png")
+    assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_our_speech_alone(load, tmp_path, capsys):
+    """A small model by torch: every figure is there and fits the others."""
+    folder = tiny_model(tmp_path / "tiny")
+    options = ["--model", folder, "--engines", "torch", "--peers", "--seconds", "1", "--rounds", "1", "--threads", "1"]
+    options += ["--batches", "1", "3", "--json", tmp_path / "speed.json"]
+    assert load("speed").main([str(option) for option in options]) == 0
+    report = json.loads((tmp_path / "speed.json").read_text())
+    ((name, ours),) = report["threads"]["1"].items()
+    assert report["benchmark"] == "speed" and name == "latent_tts tiny, torch" and set(ours["batch"]) == {"1", "3"}
+    share, first = ours["real_time"]["1"], ours["first_audio_ms"]["1"]
+    assert share["over_ours"]["median"] == 1 and 0 < first["median"] <= 1000 * share["median"] * share["sound_s"]
+    assert ours["start_s"] > 0 < ours["peak_mib"] and ours["peak_mib"] >= ours["torch_mib"]
+    assert sum(stage.startswith("lm, a step after") for stage in ours["stages_ms"]) == 5
+    assert f"| {name} | trained |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", [["--rounds", "0"], ["--threads", "0"], ["--seconds", "0"], ["--model", "none"]])
+def test_a_wrong_option_of_speed_is_one_line(load, capsys, options):
+    assert load("speed").main(["--peers", "--threads", "1", *options]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("speed: error: ") and said.count("\n") == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
+def test_without_an_accelerator_there_is_nothing_to_measure(load, capsys):
+    assert load("gpu").main([]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("gpu: error: ") and said.count("\n") == 1
+
+
+def test_texts_are_as_long_as_asked_for(load):
+    text_of = load("speech_systems").text_of
+    lengths = [len(text_of(seconds).split()) for seconds in (0.1, 1, 10, 300)]
+    assert lengths == [1, 3, 26, 780] and text_of(10).endswith(".") and not text_of(10).endswith("..")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_of_the_server(load, tmp_path, reference, capsys):
     """It runs; whether memory is flat shows only over many requests."""

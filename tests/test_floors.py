@@ -17,7 +17,7 @@ FLOORS = {
     "demo": 6,
     **dict.fromkeys(["scheduler", "studio", "clinic"], 5),
     **dict.fromkeys(["tts", "train", "evaluate"], 4),
-    **dict.fromkeys(["model_dir", "data"], 3),
+    **dict.fromkeys(["model_dir", "data", "engine"], 3),
     **dict.fromkeys(["codec", "lm", "align", "voices"], 2),
     **dict.fromkeys(["frames", "captions", "encoders"], 1),
     **dict.fromkeys(["nn", "text", "audio", "files"], 0),
@@ -25,10 +25,14 @@ FLOORS = {
 }
 PUBLIC = {"TTS": "tts", "Voice": "frames", "Sampling": "frames", "__version__": "errors"}
 RUN_TIME = set(
-    "cli studio clinic tts voices captions model_dir codec lm align frames nn text audio files errors".split()
+    "cli studio clinic tts engine voices captions model_dir codec lm align frames nn text audio files errors".split()
 )
 CORE = {"torch", "numpy", "soundfile", "safetensors", "yaml", "phonemizer", "espeakng_loader", "soxr", "tqdm"}
-LATE_EXTRAS = {"codec/residual_vq.py": {"vector_quantize_pytorch"}}  # imported when such a codec is built, not before
+LATE_EXTRAS = {  # imported when such a codec is built or such an engine runs, not before
+    "codec/residual_vq.py": {"vector_quantize_pytorch"},
+    "engine/quantize.py": {"onnx"},
+    **dict.fromkeys([f"engine/{name}.py" for name in ("accelerate", "graphs", "parts", "threads")], {"onnxruntime"}),
+}
 HEAVY = {"librosa", "resemblyzer", "faster_whisper", "matplotlib", "gradio", "phonemizer", "transformers", "vocos"}
 HEAVY |= {"av"}
 PICKLES = {"pickle", "shelve", "dill", "joblib", "cloudpickle"}

@@ -98,7 +98,7 @@ def _about_model(args: argparse.Namespace) -> str:
     from latent_tts import model_dir
 
     folder, tts = args.model or model_dir.SHIPPED, load(args)
-    return f"{folder} loads, {tts.sample_rate} Hz, voices are tied to {tts.model_hash}"
+    return f"{folder} loads, {tts.sample_rate} Hz, engine {tts.engine}, voices are tied to {tts.model_hash}"
 
 
 def _about_weights(args: argparse.Namespace) -> str:

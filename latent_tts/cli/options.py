@@ -52,6 +52,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda", "mps"), default="cpu", help="default: cpu"
     )
+    engines = "what computes: onnx is faster on a CPU and needs the extra 'fast'; default: onnx where it is installed"
+    parser.add_argument("--engine", choices=("auto", "torch", "onnx"), default="auto", help=engines)
 
 
 def add_voice_options(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +116,8 @@ def choose_device(name: str) -> str:
 def load(args: argparse.Namespace) -> TTS:
     from latent_tts.tts import TTS
 
-    return TTS.from_dir(args.model, device=choose_device(args.device), lexicon=getattr(args, "lexicon", None))
+    lexicon = getattr(args, "lexicon", None)
+    return TTS.from_dir(args.model, device=choose_device(args.device), lexicon=lexicon, engine=args.engine)
 
 
 def check_takes(args: argparse.Namespace) -> None:

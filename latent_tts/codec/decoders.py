@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from latent_tts.codec.sizes import CodecConfig
 from latent_tts.nn.conv import CausalConv1d, CausalConvTranspose1d, ConvNeXtBlock, Stack
-from latent_tts.nn.spectral import OverlapAdd
+from latent_tts.nn.spectral import InverseFourier, OverlapAdd
 from latent_tts.nn.state import State
 
 
@@ -35,18 +34,13 @@ class SpectralDecoder(Unfold):
 
     def __init__(self, config: CodecConfig):
         super().__init__(config)
-        self.n_fft = 4 * config.stft_hop
         self.norm = nn.LayerNorm(config.decoder_dim)
-        self.head = nn.Linear(config.decoder_dim, self.n_fft + 2)
+        self.head = nn.Linear(config.decoder_dim, 4 * config.stft_hop + 2)
+        self.inverse = InverseFourier(4 * config.stft_hop)
         self.add = OverlapAdd(config.stft_hop)
-        self.register_buffer("window", torch.hann_window(self.n_fft) / 1.5, persistent=False)
 
     def forward(self, z: Tensor, state: State | None = None) -> Tensor:
-        x = self.head(self.norm(super().forward(z, state)))
-        with torch.autocast(x.device.type, enabled=False):
-            magnitude, phase = x.float().chunk(2, dim=-1)
-            spectrum = torch.polar(magnitude.clamp(max=5).exp(), phase)
-            return self.add(torch.fft.irfft(spectrum, n=self.n_fft) * self.window, state)
+        return self.add(self.inverse(self.head(self.norm(super().forward(z, state)))), state)
 
 
 class UpsamplingDecoder(Unfold):

@@ -58,7 +58,8 @@ class AlignedLM(LatentLM):
         texts, voice = self.read(batch)
         pointers, advances = self._moves(batch, batch.text_lens)
         inputs = self._inputs(batch, texts, voice, pointers[:, :-1], advances)
-        return Lesson(inputs, None, advances, self.told(advances, texts, pointers[:, 1:], voice))
+        told = self.chosen(advances), self.text.window_after(texts, pointers[:, 1:]), voice[:, None]
+        return Lesson(inputs, None, advances, told)
 
     def decision_loss(self, states: Tensor, decisions: Tensor) -> Tensor:
         """Cross entropy of the pointer's moves, in nats."""
@@ -78,10 +79,6 @@ class AlignedLM(LatentLM):
         inputs = self._inputs(prompt, texts, voice, pointers[:, :-1], advances)
         return at_their_ends(inputs, prompt.frame_lens + 1)
 
-    def told(self, advances: Tensor, texts: Tensor, pointers: Tensor, voice: Tensor) -> tuple[Tensor, ...]:
-        """The advances drawn (B, N), the phones around the pointers they lead to (B, N), the voice: each (B, N, H)."""
-        return self.chosen(advances), self.text.window_after(texts, pointers), voice[:, None]
-
     def _moves(self, batch: Utterances, known: Tensor) -> tuple[Tensor, Tensor]:
         """Pointers (B, N + 2) and advances (B, N + 1) where the first ``known`` (B,) phones' starts are known."""
         pointers = pointers_of(batch.starts, known, batch.frame_lens, batch.frames.shape[1] + 2)
@@ -98,12 +95,14 @@ class AlignedLM(LatentLM):
 
 
 class AlignedWalk:
-    """A Walk by the moves of a pointer."""
+    """A Walk by the moves of a pointer. What it shows of the text is computed beforehand, for every place of it."""
 
     def __init__(self, lm: AlignedLM, prompt: Utterances, sampling: Sampling):
         self.lm = lm
         self.texts, self.voice = lm.read(prompt)
         self.inputs, self.padding = lm.prompted(prompt, self.texts, self.voice)
+        places = torch.arange(self.texts.shape[1], device=self.texts.device).expand(len(prompt), -1)
+        self.before, self.after = lm.text.window_before(self.texts, places), lm.text.window_after(self.texts, places)
         self.pointer = PointerWalk(prompt, lm.config.max_advance, sampling)
         self.noise = self.pointer.draws.normal
 
@@ -117,9 +116,11 @@ class AlignedWalk:
 
     def decide(self, state: Tensor) -> tuple[Tensor, ...]:
         self.advances = self.pointer.step(self.lm.advance(state).float())
-        told = self.lm.told(self.advances[:, None], self.texts, self.pointer.pointers[:, None], self.voice)
-        return tuple(term[:, 0] for term in told)
+        return self.lm.chosen(self.advances), self._at(self.after), self.voice
 
     def beside(self) -> tuple[Tensor, ...]:
-        window = self.lm.text.window_before(self.texts, self.pointer.pointers[:, None])[:, 0]
-        return self.lm.begun(self.advances), self.lm.segment.weight[0], self.voice, window
+        return self.lm.begun(self.advances), self.lm.segment.weight[0], self.voice, self._at(self.before)
+
+    def _at(self, windows: Tensor) -> Tensor:
+        """(B, L + 2, H) of all places -> (B, H) of the pointer's."""
+        return windows[torch.arange(len(windows), device=windows.device), self.pointer.pointers]

@@ -12,7 +12,7 @@ from latent_tts.errors import UserError
 from latent_tts.frames import Sampling
 from latent_tts.lm.guidance import GUIDANCE, Guidance, guide_condition, guide_output
 from latent_tts.nn.adaln import AdaLNMLP, embedding_mlp, sinusoids
-from latent_tts.nn.diffusion import CosineSchedule, dpm_solver
+from latent_tts.nn.diffusion import CosineSchedule, dpm_solver, solver_times
 
 
 class Head(Protocol):
@@ -62,11 +62,18 @@ class DiffusionHead(AdaLNMLP):
         return error.view(-1, self.draws).mean(dim=1)
 
     def sample(self, cond: Tensor, null: Tensor, sampling: Sampling, noise: Tensor) -> Tensor:
-        """Conditions (B, H), null condition (H,), unit noise (B, D) -> frames (B, D) in ``sampling.steps`` steps."""
+        """Conditions (B, H), null condition (H,), unit noise (B, D) -> frames (B, D) in ``sampling.steps`` steps.
+
+        What does not hang on the noise, the modulations of all times, is computed before the first evaluation.
+        """
         conditions, joined = self.guide(cond, null, sampling.guidance)
+        times = solver_times(self.schedule, sampling.steps)
+        grid = torch.tensor(times, device=cond.device)[:, None, None]
+        steered = self.modulations(F.silu(self.condition(conditions) + self.time(sinusoids(grid))))
+        modulations = dict(zip(times, zip(*(m.unbind() for m in steered))))  # each (R, B, dim), R conditions
 
         def velocity(x: Tensor, t: int) -> Tensor:
-            return joined(self.velocity(x.expand(len(conditions), *x.shape), t, conditions))
+            return joined(self.modulated(x, modulations[t]))
 
         return dpm_solver(self.schedule, velocity, noise * sampling.temperature, sampling.steps)
 

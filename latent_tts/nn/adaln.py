@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ class AdaLNBlock(nn.Module):
 
     def __init__(self, dim: int):
         super().__init__()
+        self.dim = dim
         self.norm = nn.RMSNorm(dim, eps=1e-5, elementwise_affine=False)
         self.modulation = nn.Linear(dim, 3 * dim)
         self.mlp = SwiGLU(dim, 2.0)
@@ -22,8 +24,15 @@ class AdaLNBlock(nn.Module):
         nn.init.zeros_(self.modulation.bias)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        shift, scale, gate = self.modulation(c).chunk(3, dim=-1)
-        return x + gate * self.mlp(self.norm(x) * (1 + scale) + shift)
+        return self.modulated(x, *self.modulations(c))
+
+    def modulations(self, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(..., dim) -> shift, 1 + scale and gate, each (..., dim)."""
+        shift, scale, gate = self.modulation(c).split(self.dim, dim=-1)
+        return shift, 1 + scale, gate
+
+    def modulated(self, x: Tensor, shift: Tensor, scale: Tensor, gate: Tensor) -> Tensor:
+        return x + gate * self.mlp(self.norm(x) * scale + shift)
 
 
 class AdaLNMLP(nn.Module):
@@ -35,6 +44,7 @@ class AdaLNMLP(nn.Module):
 
     def __init__(self, in_dim: int, out_dim: int, dim: int, layers: int, **steering: nn.Module):
         super().__init__()
+        self.dim = dim
         self.enter = nn.Linear(in_dim, dim)
         for name, module in steering.items():
             self.add_module(name, module)
@@ -47,11 +57,20 @@ class AdaLNMLP(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        return self.modulated(x, self.modulations(c))
+
+    def modulations(self, c: Tensor) -> list[Tensor]:
+        """(..., dim) -> what steers each block and the end: three (..., dim) a block, then two."""
+        shift, scale = self.modulation(c).split(self.dim, dim=-1)
+        return [m for block in self.blocks for m in block.modulations(c)] + [shift, 1 + scale]
+
+    def modulated(self, x: Tensor, modulations: Sequence[Tensor]) -> Tensor:
+        """As ``forward``, from modulations that were computed before."""
         x = self.enter(x)
-        for block in self.blocks:
-            x = block(x, c)
-        shift, scale = self.modulation(c).chunk(2, dim=-1)
-        return self.leave(self.norm(x) * (1 + scale) + shift)
+        for i, block in enumerate(self.blocks):
+            x = block.modulated(x, *modulations[3 * i : 3 * i + 3])
+        shift, scale = modulations[-2:]
+        return self.leave(self.norm(x) * scale + shift)
 
 
 def embedding_mlp(in_dim: int, dim: int) -> nn.Sequential:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,6 +24,39 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + torch.cat([-b, a], dim=-1) * sin
 
 
+@functools.lru_cache(maxsize=8)
+def _tables(count: int, dim: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """``rotary`` of the first positions, made once for all layers and streams; plain tensors also in inference mode."""
+    with torch.inference_mode(False):
+        return rotary(torch.arange(count, device=device), dim)
+
+
+class Past:
+    """Keys and values (B, heads, N, dim) of a stream so far. Their buffers grow by doubling, so a step costs what it
+    adds and not what it has seen."""
+
+    def __init__(self, keys: Tensor, values: Tensor):
+        self.keys, self.values, self.count = keys, values, keys.shape[2]
+
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """All keys and values with these behind them."""
+        first, self.count = self.count, self.count + keys.shape[2]
+        if self.count > self.keys.shape[2]:
+            self.keys, self.values = (_roomier(x, first, 2 * self.count) for x in (self.keys, self.values))
+        self.keys[:, :, first : self.count], self.values[:, :, first : self.count] = keys, values
+        return self.keys[:, :, : self.count], self.values[:, :, : self.count]
+
+    def clone(self) -> Past:
+        return Past(*(x[:, :, : self.count].clone() for x in (self.keys, self.values)))
+
+
+def _roomier(x: Tensor, count: int, room: int) -> Tensor:
+    """The first ``count`` steps of x (B, heads, N, dim) in a buffer for ``room`` steps."""
+    buffer = x.new_empty(*x.shape[:2], room, x.shape[3])
+    buffer[:, :, :count] = x[:, :, :count]
+    return buffer
+
+
 class CausalAttention(nn.Module):
     """(B, N, H) -> (B, N, H). In a stream, keys and values of the past are in the state.
 
@@ -37,14 +72,15 @@ class CausalAttention(nn.Module):
 
     def forward(self, x: Tensor, state: State | None = None, padding: Tensor | None = None) -> Tensor:
         batch, count, dim = x.shape
-        q, k, v = self.qkv(x).view(batch, count, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
-        past = state[self][0].shape[2] if state is not None and self in state else 0
-        cos, sin = rotary(torch.arange(past, past + count, device=x.device), dim // self.heads)
-        cos, sin = cos.to(q.dtype), sin.to(q.dtype)
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        qkv = self.qkv(x).view(batch, count, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        past = state[self].count if state is not None and self in state else 0
+        room = 1 << (past + count - 1).bit_length()
+        cos, sin = (t[past : past + count].to(qkv.dtype) for t in _tables(room, dim // self.heads, x.device))
+        (q, k), v = rotate(qkv[:2], cos, sin), qkv[2]
         if past:
-            k, v = torch.cat([state[self][0], k], dim=2), torch.cat([state[self][1], v], dim=2)
-        remember(self, state, (k, v))
+            k, v = state[self].append(k, v)
+        else:
+            remember(self, state, Past(k, v))
         mask = None if padding is None and (past == 0 or count == 1) else _mask(past, count, padding, x.device)
         y = F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None and count > 1)
         return self.out(y.transpose(1, 2).reshape(batch, count, dim))

@@ -25,6 +25,7 @@ class CosineSchedule(nn.Module):
         self.register_buffer("alpha", alpha.float(), persistent=False)
         self.register_buffer("sigma", (1 - alpha.square()).sqrt().float(), persistent=False)
         self.log_snr = (alpha.log() - 0.5 * torch.log1p(-alpha.square())).tolist()  # lambda_t = log(alpha / sigma)
+        self.alphas, self.sigmas = self.alpha.tolist(), self.sigma.tolist()  # for the solver, which takes one at a time
 
     def diffuse(self, x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Clean x and noise (M, D) at times t (M,) -> (x_t, v), both (M, D)."""
@@ -32,27 +33,31 @@ class CosineSchedule(nn.Module):
         return alpha * x + sigma * noise, alpha * noise - sigma * x
 
 
+def solver_times(schedule: CosineSchedule, steps: int) -> list[int]:
+    """The times at which ``dpm_solver`` evaluates: spread evenly from the last to the first. Times that fall together,
+    where there are more steps than times, are taken once."""
+    spread = torch.linspace(0, schedule.steps - 1, steps + 1).round().flip(0)[:-1].long().tolist()
+    return list(dict.fromkeys(spread))
+
+
 def dpm_solver(
     schedule: CosineSchedule, velocity: Callable[[Tensor, int], Tensor], noise: Tensor, steps: int
 ) -> Tensor:
     """Sample x_0 (B, D) from ``noise`` (B, D) with ``steps`` evaluations of ``velocity(x_t, t)``.
 
-    DPM-Solver++(2M) (Lu et al. 2022, Algorithm 2, midpoint form) on times spread evenly from the last to the first;
-    the first and the last step are first order, the last one ends at sigma = 0. Times that fall together, where there
-    are more steps than times, are taken once.
+    DPM-Solver++(2M) (Lu et al. 2022, Algorithm 2, midpoint form) on ``solver_times``; the first and the last step are
+    first order, the last one ends at sigma = 0.
     """
-    spread = torch.linspace(0, schedule.steps - 1, steps + 1).round().flip(0)[:-1].long().tolist()
-    times = list(dict.fromkeys(spread))
+    times = solver_times(schedule, steps)
     x, before, width = noise, None, 0.0
     for i, t in enumerate(times):
-        alpha, sigma = float(schedule.alpha[t]), float(schedule.sigma[t])
+        alpha, sigma = schedule.alphas[t], schedule.sigmas[t]
         clean = alpha * x - sigma * velocity(x, t)
         if i == len(times) - 1:
             return clean
         after = times[i + 1]
         h = schedule.log_snr[after] - schedule.log_snr[t]
         direction = clean if before is None else clean + h / (2 * width) * (clean - before)
-        ratio = float(schedule.sigma[after]) / sigma
-        x = ratio * x - float(schedule.alpha[after]) * math.expm1(-h) * direction
+        x = schedule.sigmas[after] / sigma * x - schedule.alphas[after] * math.expm1(-h) * direction
         before, width = clean, h
     return x

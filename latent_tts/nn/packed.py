@@ -19,7 +19,7 @@ class PackedLinear(nn.Module):
         self.weights = torch.ops.quantized.linear_prepack_fp16(linear.weight.detach().float(), linear.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.ops.quantized.linear_dynamic_fp16(x, self.weights)
+        return torch.ops.quantized.linear_dynamic_fp16.default(x, self.weights)
 
 
 def packed(module: nn.Module) -> nn.Module:

@@ -76,6 +76,24 @@ class LogMel(nn.Module):
             return (spectrum @ self.filters).clamp(min=self.floor).log()
 
 
+class InverseFourier(nn.Module):
+    """Log magnitudes, then phases, of a spectrum (..., n_fft + 2) -> windowed stretches of sound (..., n_fft).
+
+    Windows are Hann's, scaled so that four of them overlapping sum to the sound.
+    """
+
+    def __init__(self, n_fft: int):
+        super().__init__()
+        self.n_fft = n_fft
+        self.register_buffer("window", torch.hann_window(n_fft) / 1.5, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            magnitude, phase = x.float().chunk(2, dim=-1)
+            spectrum = torch.polar(magnitude.clamp(max=5).exp(), phase)
+            return torch.fft.irfft(spectrum, n=self.n_fft) * self.window
+
+
 class OverlapAdd(nn.Module):
     """Adds windows of ``overlap * hop`` samples placed ``hop`` apart: (B, N, overlap * hop) -> (B, N * hop).
 
@@ -88,12 +106,9 @@ class OverlapAdd(nn.Module):
         self.hop, self.overlap = hop, overlap
 
     def forward(self, windows: Tensor, state: State | None = None) -> Tensor:
-        batch, count, _ = windows.shape
-        parts = windows.view(batch, count, self.overlap, self.hop)
-        total = windows.new_zeros(batch, count + self.overlap - 1, self.hop)
-        for i in range(self.overlap):
-            total[:, i : i + count] = total[:, i : i + count] + parts[:, :, i]
+        late, parts = self.overlap - 1, windows.unflatten(2, (self.overlap, self.hop))
+        total = sum(F.pad(parts[:, :, i], (0, 0, i, late - i)) for i in range(self.overlap))
         if state is not None and self in state:
-            total[:, : self.overlap - 1] += state[self]
-        remember(self, state, total[:, count:])
-        return total[:, :count].reshape(batch, count * self.hop)
+            total = torch.cat([total[:, :late] + state[self], total[:, late:]], dim=1)
+        remember(self, state, total[:, -late:])
+        return total[:, :-late].flatten(1)

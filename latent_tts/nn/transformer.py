@@ -14,12 +14,12 @@ class SwiGLU(nn.Module):
 
     def __init__(self, dim: int, expansion: float = 8 / 3):
         super().__init__()
-        inner = int(dim * expansion / 64 + 0.999) * 64
-        self.gate_up = nn.Linear(dim, 2 * inner, bias=False)
-        self.down = nn.Linear(inner, dim, bias=False)
+        self.inner = int(dim * expansion / 64 + 0.999) * 64
+        self.gate_up = nn.Linear(dim, 2 * self.inner, bias=False)
+        self.down = nn.Linear(self.inner, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        gate, up = self.gate_up(x).split(self.inner, dim=-1)
         return self.down(F.silu(gate) * up)
 
 
