@@ -1,5 +1,5 @@
 # make speak   install into .venv and say a sentence into hello.wav
-# make test    install the training, evaluation and test extras as well; ruff, then pytest
+# make test    install the training, evaluation and test extras as well; ruff, then pytest, a process and thread a core
 # PYTHON=python3.11 make ...   chooses the interpreter (3.10 to 3.12)
 # TEXT="..." REFERENCE=ref.wav make speak   chooses the words and the voice
 
@@ -17,7 +17,7 @@ speak: $(VENV)/.installed
 	$(VENV)/bin/tts "$$TEXT" --reference "$$REFERENCE" --output hello.wav
 
 test: $(VENV)/.installed-extras lint
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.installed-extras
 	$(VENV)/bin/ruff check

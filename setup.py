@@ -58,7 +58,7 @@ EXTRAS = {
     "docs": ["mkdocs-material", "mkdocstrings[python]"],
     "test": [
         *("pytest>=8", "hypothesis", "ruff", "diffusers", "num2words", "praatio>=6", "openai>=1.68", "selenium"),
-        "onnx>=1.17",
+        *("onnx>=1.17", "pytest-xdist"),
     ],
 }
 

@@ -75,7 +75,7 @@ def test_python(folder, block, request):
     exec(compile(runnable(block, request), "README.md", "exec"), names)
     assert "tts" not in names or names["tts"].sample_rate >= 16000
     assert "wav" not in names or names["wav"].abs().max() > 0.01
-    for name in re.findall(r'(?:write|save|write_to_file)\("([\w.]+)"', block):
+    for name in re.findall(r'(?:write|save|write_to_file)\("(\w+\.[\w.]+)"', block):
         assert (folder / name).stat().st_size > 0
 
 
