@@ -21,6 +21,7 @@ import torch
 from fastapi import FastAPI
 
 from latent_tts import audio
+from latent_tts.clinic import examine
 from latent_tts.encoders import AacEncoder, adts_seconds
 from latent_tts.errors import UserError
 from latent_tts.evaluate.pictures import Spectrogram, draw
@@ -93,7 +94,8 @@ class Page:
         with told():
             wav, rate = await asyncio.to_thread(audio.read_reference, recording)
             voice = await self.scheduler.call(self.scheduler.tts.clone, wav, said, rate)
-        return voice, report(wav, rate), self.voices(voice, RECORDING)
+            about = await asyncio.to_thread(report, wav, rate)
+        return voice, about, self.voices(voice, RECORDING)
 
     async def save(self, voice: Voice | None, name: str, consent: str) -> tuple[dict, str]:
         """Keep the session's voice under a name."""
@@ -178,19 +180,10 @@ def told() -> Iterator[None]:
 
 
 def report(wav: np.ndarray, rate: int) -> str:
-    """What a recording (T,) is like, as Markdown. A closer examination has its place here."""
-    levels, peak = audio.frame_levels(wav, rate), float(np.abs(wav).max())
-    seconds, clipped = len(wav) / rate, float(np.mean(np.abs(wav) > 0.99))
-    loud, quiet = np.percentile(levels, 95), np.percentile(levels, 5)
-    hints = [
-        (not 3 <= seconds <= 10, "3 to 10 seconds are best."),
-        (clipped > 1e-4, "It is clipped: record it again, with less gain."),
-        (loud < -40, "It is faint: record it again, closer."),
-        (loud - max(quiet, -90) < 20, "It is noisy, or has no pauses: a quiet room helps."),
-    ]
-    found = [hint for applies, hint in hints if applies] or ["Nothing speaks against it."]
-    figures = f"{seconds:.1f} s · speech at {loud:.0f} dBFS · peak {peak:.2f} · pauses at {max(quiet, -90):.0f} dBFS"
-    return f"**{figures}**\n\n" + " ".join(found)
+    """What the clinic says of a recording (T,), as Markdown."""
+    found, _ = examine(wav, rate)
+    measured, *notes = found.lines()
+    return "\n\n".join([f"**{measured}**", *notes, *(["Nothing speaks against it."] if found.good else [])])
 
 
 def build(scheduler: Scheduler, store: VoiceStore, own: Voice) -> gr.Blocks:

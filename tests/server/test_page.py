@@ -19,6 +19,7 @@ gr = pytest.importorskip("gradio", reason="the page needs the extra demo")
 webdriver = pytest.importorskip("selenium.webdriver", reason="a browser is driven by selenium, of the extra test")
 
 from latent_tts import demo  # noqa: E402 (needs gradio)
+from latent_tts.clinic import LIMITS  # noqa: E402
 from latent_tts.encoders import adts_seconds  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
@@ -82,17 +83,16 @@ class TestHandlers:
         with pytest.raises(gr.Error, match="silent"):
             asyncio.run(page.examine(str(sound_file("s.wav", np.zeros(32000))), ""))
 
-    def test_a_report_says_what_is_wrong(self, syllables):
-        good = demo.report(np.pad(syllables(4.0), 8000), 16000)
-        assert "4.0 s" not in good and "5.0 s" in good and "Nothing speaks against it." in good
+    def test_a_report_is_the_clinics(self, syllables, reference):
+        good = demo.report(*audio.read_reference(reference))
+        assert "of 4.3 s used" in good and "the recording" not in good and good.endswith("Nothing speaks against it.")
         noise = np.random.default_rng(0).normal(size=64000).astype(np.float32)
         for wav, word in (
             (np.clip(9 * syllables(4.0), -1, 1), "clipped"),
-            (0.01 * syllables(4.0), "faint"),
-            (0.1 * noise, "noisy"),
+            (syllables(4.0) + 0.03 * noise, LIMITS["snr"][1]),
             (syllables(2.0), "3 to 10"),
         ):
-            assert word in demo.report(wav, 16000)
+            assert "the recording" in demo.report(wav, 16000) and word in demo.report(wav, 16000)
 
 
 def test_the_command_refuses_a_taken_port(capsys, served_model):
@@ -145,7 +145,7 @@ def test_in_a_browser(browser, serve, syllables, tmp_path):
         wait(lambda: found("#speak") and found("input[type=file]"))
         retype("#text textarea", "How are you today?")
         found("input[type=file]")[0].send_keys(str(tmp_path / "me.wav"))
-        wait(lambda: "Nothing speaks against it." in shown("#report"))
+        wait(lambda: "s used" in shown("#report"))
         wait(lambda: "recording" in found("#choice input")[0].get_attribute("value"))
         found("#speak")[0].click()
         played = "return [...document.querySelectorAll('#player audio')].some(a => a.currentTime > 0.2)"
