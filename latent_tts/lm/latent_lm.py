@@ -19,6 +19,8 @@ from latent_tts.lm.heads import build_head
 from latent_tts.nn.state import State
 from latent_tts.nn.transformer import Transformer
 
+DRAFT = Sampling(steps=2)  # how a model is heard by itself in training: close to what it says, and quickly drawn
+
 
 @dataclass(frozen=True)
 class LatentLMConfig(ABC):
@@ -37,7 +39,8 @@ class LatentLMConfig(ABC):
     previous_frame: bool = False  # whether the head's condition has the frame before in it
     dropout: float = 0.1
     condition_dropout: float = 0.1  # how often the head learns without its condition, for guidance
-    history_noise: float = 0.0  # in training: most noise on the frames heard, in their standard deviations
+    history_noise: float = 0.0  # in training: most noise on the utterance as it is heard, in standard deviations
+    own_history: float = 0.0  # in training: how often a batch hears the model in place of some recorded frames
 
     @abstractmethod
     def build(self) -> LatentLM:
@@ -141,8 +144,7 @@ class LatentLM(nn.Module, ABC):
     def learnt(self, batch: Utterances) -> tuple[Tensor, Tensor, Tensor]:
         """What a batch teaches: frames (M, D), the conditions (M, H) to draw them from, the loss () of decisions."""
         count = batch.frames.shape[1] + 1
-        lesson = self.lesson(self._blurred(batch))
-        states = self.transformer(lesson.inputs, padding=lesson.padding)[:, -count:]
+        lesson, states = self._heard(self._as_heard(batch))
         known = has_text(batch, count)
         time = torch.arange(count, device=known.device)
         decided, drawn = known & (time <= batch.frame_lens[:, None]), known & (time < batch.frame_lens[:, None])
@@ -156,14 +158,37 @@ class LatentLM(nn.Module, ABC):
         cond = self.condition(sum(told, states))
         return cond if self.previous is None else cond + self.previous(before)
 
-    def _blurred(self, batch: Utterances) -> Utterances:
-        """In training, frames as steps hear them: each row's with noise of a strength of its own. What the model makes
-        is never quite right, so what it hears should not be trusted to the letter."""
-        most = self.config.history_noise if self.training else 0.0
-        if not most:
+    def _heard(self, batch: Utterances) -> tuple[Lesson, Tensor]:
+        """The lesson of a batch, and the states (B, N + 1, H) of its steps."""
+        lesson = self.lesson(batch)
+        states = self.transformer(lesson.inputs, padding=lesson.padding)
+        return lesson, states[:, -batch.frames.shape[1] - 1 :]
+
+    def _as_heard(self, batch: Utterances) -> Utterances:
+        """In training, a batch whose utterances steps hear otherwise than recorded: what the model makes is never
+        quite right, so what it hears of itself should not be trusted to the letter. References stay as they are."""
+        c = self.config
+        if self.training and c.own_history and torch.rand(()) < c.own_history:
+            batch = self._retold(batch)
+        if not self.training or not c.history_noise:
             return batch
-        strength = most * torch.rand(len(batch), 1, 1, device=batch.frames.device)
+        strength = c.history_noise * torch.rand(len(batch), 1, 1, device=batch.frames.device)
+        strength = strength * (1 - in_reference(batch, batch.frames.shape[1]))[..., None]
         return replace(batch, frames=batch.frames + strength * torch.randn_like(batch.frames))
+
+    @torch.no_grad()
+    def _retold(self, batch: Utterances) -> Utterances:
+        """A batch with some of its utterances' frames as the model draws them after the recorded ones: scheduled
+        sampling (Bengio et al. 2015) in two passes, as for Transformers (Mihaylova & Martins 2019). Each row has a
+        share of its own, from none to all."""
+        (rows, count, _), device = batch.frames.shape, batch.frames.device
+        lesson, states = self._heard(batch)
+        cond = self.conditions(states, lesson.told, F.pad(batch.frames, (0, 0, 1, 0)))[:, :-1].flatten(0, 1)
+        noise = torch.randn(len(cond), self.head.noise_dim, device=device)
+        own = self.head.sample(cond, self.null, DRAFT, noise).view_as(batch.frames).to(batch.frames.dtype)
+        drawn = torch.rand(rows, count, device=device) < torch.rand(rows, 1, device=device)
+        drawn = drawn & (in_reference(batch, count) == 0)
+        return replace(batch, frames=torch.where(drawn[..., None], own, batch.frames))
 
     @torch.inference_mode()
     def generate(self, prompt: Utterances, sampling: Sampling) -> Iterator[Chunk]:

@@ -357,3 +357,18 @@ def test_what_is_heard_is_blurred_in_training_alone(kind):
     frames, cond, _ = noisy.learnt(batch)
     assert frames.equal(plain.learnt(batch)[0]) and not torch.allclose(cond, plain.learnt(batch)[1], atol=1e-3)
     assert noisy.eval().learnt(batch)[1].equal(plain.eval().learnt(batch)[1])
+
+
+@ANY_KIND
+def test_a_model_hears_itself_in_training_alone(kind):
+    """``own_history`` puts the model's own draws among the frames heard, behind the reference only, and never among
+    those to be drawn."""
+    lm = tiny_lm(2, kind, own_history=1.0, dropout=0.0)
+    batch = utterance(5, 60, prompt=4, prompt_phones=2, seed=3)
+    torch.manual_seed(0)
+    retold = lm.train()._as_heard(batch).frames
+    changed = (retold != batch.frames).any(dim=2)[0]
+    assert not changed[:4].any() and changed[4:].any() and not changed[4:].all()
+    assert retold.isfinite().all() and not retold.requires_grad
+    assert lm.learnt(batch)[0].equal(tiny_lm(2, kind, dropout=0.0).learnt(batch)[0])
+    assert lm.eval()._as_heard(batch) is batch
