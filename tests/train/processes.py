@@ -65,7 +65,7 @@ class Crops(StepBatches):
 def lm_task() -> LMTask:
     torch.manual_seed(0)
     sizes = {"dim": 16, "layers": 1, "heads": 2, "text_dim": 8, "head_dim": 16, "head_layers": 1}
-    return LMTask(AlignedLMConfig(LATENT_DIM, **sizes), TRAINING)
+    return LMTask(AlignedLMConfig(frame_dim=LATENT_DIM, **sizes), TRAINING)
 
 
 def codec_task() -> CodecTask:
