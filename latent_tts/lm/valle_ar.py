@@ -113,7 +113,7 @@ class FirstCodes(nn.Module):
         return codes.where(place < lens[:, None], self.end).unflatten(1, (-1, self.group)), lens, heard
 
     def _inputs(self, batch: Utterances, groups: Tensor) -> tuple[Tensor, Tensor | None]:
-        """(B, L + 1 + M, H): texts that end together, the start, groups (B, M, G); the padding before the texts (B,)."""
+        """(B, L + 1 + M, H): texts that end together, the start, groups (B, M, G); the padding before them (B,)."""
         text, padding = text_before_frames(self.text, self.segment, batch)
         steps = torch.cat([self.first.expand(len(text), 1, -1), self._embedded(groups)], dim=1)
         heard = torch.arange(steps.shape[1], device=text.device) < (batch.prompt_lens // self.group)[:, None]

@@ -67,7 +67,7 @@ class LaterCodes(nn.Module):
         return states @ self.code.weight[codebook * self.entries : (codebook + 1) * self.entries].T
 
     def _embedded(self, codes: Tensor, heard: Tensor, codebook: int) -> Tensor:
-        """Codes (B, N, Q) -> (B, N, H): of frames that are ``heard`` (B, N) all, of others those before ``codebook``."""
+        """Codes (B, N, Q) -> (B, N, H): of ``heard`` (B, N) frames all of them, of others those before ``codebook``."""
         number = torch.arange(self.codebooks, device=codes.device)
         known = (heard[..., None] | (number < codebook)).to(self.code.weight.dtype)
         rows = (codes + number * self.entries).flatten(0, 1)

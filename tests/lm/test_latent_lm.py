@@ -357,3 +357,14 @@ def test_what_is_heard_is_blurred_in_training_alone(kind):
     frames, cond, _ = noisy.learnt(batch)
     assert frames.equal(plain.learnt(batch)[0]) and not torch.allclose(cond, plain.learnt(batch)[1], atol=1e-3)
     assert noisy.eval().learnt(batch)[1].equal(plain.eval().learnt(batch)[1])
+
+
+def test_evaluations_are_counted(lm):
+    """A pass of the Transformer a step, the last of which decides the end, and those of the head."""
+    passes = []
+    hook = lm.transformer.register_forward_hook(lambda *_: passes.append(1))
+    frames, sampling = len(speak(lm, PROMPTS["no reference"])[0]), Sampling(steps=3, guidance=2)
+    hook.remove()
+    steps = len(passes)
+    wanted = {"decoding_steps": steps, "network_evaluations": steps + frames * lm.head.evaluations(sampling)}
+    assert lm.evaluations(frames, sampling) == wanted and steps == frames + 1
