@@ -169,6 +169,7 @@ class TestLaws:
     def test_generation_is_a_stream_of_what_was_learnt(self, group, prompt):
         """The codes that were made, fed back all at once, are scored as when they were drawn."""
         lm, seen = tiny_valle(1, group=group, most_frames=2.0), []
+        lm.ar.code.weight.data[ENTRIES] = 0  # the end is seldom the likeliest
         call = RepetitionAware.__call__
 
         def record(self, logits: Tensor) -> Tensor:
