@@ -62,6 +62,8 @@ class Sampling:
     ``steps`` of the head's solver, ``guidance`` (1 = none) towards the condition, ``temperature`` of the frames'
     noise, ``duration_temperature`` of the phones' lengths, ``speed`` (2 = twice as fast), ``seed`` of all noise: one
     for every row of a batch, or a tuple with one for each. The lengths of phones and the speed are those of a pointer.
+    A model of codes has no noise to scale: it draws them from its ``code_temperature``'s distribution and there from
+    the likeliest that have ``top_p`` of it together.
     """
 
     seed: int | tuple[int, ...] = 0
@@ -70,6 +72,8 @@ class Sampling:
     temperature: float = 0.6
     duration_temperature: float = 0.7
     speed: float = 1.0
+    top_p: float = 0.8
+    code_temperature: float = 1.0
 
     def __post_init__(self):
         limits = {
@@ -78,6 +82,8 @@ class Sampling:
             "temperature": (0, 2),
             "duration_temperature": (0, 2),
             "speed": (0.25, 4),
+            "top_p": (0, 1),
+            "code_temperature": (0, 2),
         }
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
@@ -125,6 +131,11 @@ class FrameLM(Protocol):
     def generate(self, prompt: Utterances, sampling: Sampling) -> Iterator[Chunk]:
         """Chunks until every row has stopped. Every row draws from a generator of its own, seeded as
         ``sampling.seeds`` says, so that it sounds the same alone and in a batch."""
+        ...
+
+    def evaluations(self, frames: int, sampling: Sampling) -> dict[str, int]:
+        """What an utterance of so many frames costs: ``decoding_steps``, passes of the language model that wait for one
+        another, and ``network_evaluations``, passes of any network, a head's solver and guidance included."""
         ...
 
 

@@ -4,7 +4,7 @@
 FACTOR times as fast, which moves pitch, formants and rate alike, and then stretched to STRETCH times its length, which
 moves the rate alone: 1.1:1.1 is a higher voice as slow as before.
 
-Leaves a frame pack (frames.npy, clips.json, noise.npy).
+Leaves a frame pack (frames.npy, clips.json, and noise.npy or, of codes, entries.npy).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
                 position += len(encoded)
     if not clips:
         raise UserError(f"{options.pack}: no recording of it gives a clip; look at its alignments")
-    write_frame_pack(options.out, frames, clips, codec.bottleneck.noise.numpy())
+    write_frame_pack(options.out, frames, clips, codec.bottleneck.noise, codec.frame_format.entries)
     hours = position / codec.frame_rate / 3600
     print(f"encode: {options.out}: {len(clips)} clips, {hours:.2f} hours, {crowded} too crowded", file=sys.stderr)
 
@@ -102,7 +102,7 @@ def batched(clips: list[Clip], seconds: float = 100.0) -> list[list[Clip]]:
 
 @torch.inference_mode()
 def encode_clips(codec: Codec, pack: AudioPack, clips: list[Clip], voice: PseudoSpeaker) -> list[np.ndarray]:
-    """Frames (N, D) of each clip. The encoder is causal, so what fills up the shorter ones changes nothing."""
+    """Frames (N, D | Q) of each clip. The encoder is causal, so what fills up the shorter ones changes nothing."""
     rate, wavs = pack.sample_rate, []
     for clip in clips:
         wav = pack[clip.utt][round(clip.begin * rate) : round(clip.end * rate)]
@@ -112,7 +112,7 @@ def encode_clips(codec: Codec, pack: AudioPack, clips: list[Clip], voice: Pseudo
     for row, wav in zip(together, wavs):
         row[0, : len(wav)] = wav
     with torch.autocast("cpu", torch.bfloat16):
-        encoded = codec.encode(torch.from_numpy(together)).float().numpy()
+        encoded = codec.encode(torch.from_numpy(together)).numpy()
     return [row[:count] for row, count in zip(encoded, counts)]
 
 

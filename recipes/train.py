@@ -23,6 +23,7 @@ from stage import stage
 from latent_tts.codec.sizes import CodecConfig
 from latent_tts.errors import UserError
 from latent_tts.lm.latent_lm import LatentLMConfig
+from latent_tts.lm.sizes import LMConfig
 from latent_tts.model_dir import load_lm, load_weights
 from latent_tts.train.fit import Fit, fit
 
@@ -94,7 +95,7 @@ def say(what: str) -> None:
 
 def add_task(parser: ArgumentParser, build: type) -> None:
     """Let ``parser`` read the settings of a task. The class of a part's sizes, ``class_path``, decides its kind."""
-    set_parsing_settings(subclasses_enabled=[CodecConfig, LatentLMConfig])
+    set_parsing_settings(subclasses_enabled=[CodecConfig, LMConfig, LatentLMConfig])
     parser.add_class_arguments(build, "task")
 
 
@@ -103,6 +104,8 @@ def sizes_of(init: Path | None) -> dict[str, dict]:
     if init is None:
         raise UserError("a head needs --init MODEL_DIR, the model whose head it is to replace")
     config = load_lm(init).config
+    if not isinstance(config, LatentLMConfig):
+        raise UserError(f"{init}: its language model, by {type(config).__name__}, has no head to replace")
     return {"task.lm": {"class_path": type(config).__name__, "init_args": asdict(config)}}
 
 

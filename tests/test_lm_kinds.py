@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from tiny import tiny_aligner, tiny_codec
+from tiny import tiny_aligner, tiny_codec, tiny_frame_pack
 
 from latent_tts.data.cloning import CloningConfig
-from latent_tts.data.frame_pack import EncodedClip, write_frame_pack
 from latent_tts.frames import Sampling
 from latent_tts.lm.aligned import AlignedLM, AlignedLMConfig
-from latent_tts.lm.latent_lm import LatentLMConfig
 from latent_tts.lm.prefix import PrefixLM, PrefixLMConfig
+from latent_tts.lm.sizes import LMConfig
+from latent_tts.lm.valle import ValleLM, ValleLMConfig
 from latent_tts.model_dir import SHIPPED, load_lm, save_part
+from latent_tts.text.symbols import SymbolTable
 from latent_tts.tts import TTS
 
 pytest.importorskip("lightning")
@@ -26,7 +27,15 @@ from latent_tts.train.lm_task import LMTraining  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 SHARED = {"frame_dim": 6, "dim": 16, "layers": 1, "heads": 2, "head_dim": 16, "head_layers": 1}
-SIZES = {"latent_lm": SHARED | {"text_dim": 8}, "prefix_lm": {"class_path": "PrefixLMConfig", "init_args": SHARED}}
+VALLE = {"codebooks": 3, "entries": 32, "dim": 16, "layers": 1, "nar_layers": 1, "heads": 2}
+SIZES = {
+    "latent_lm": SHARED | {"text_dim": 8},
+    "prefix_lm": {"class_path": "PrefixLMConfig", "init_args": SHARED},
+    "valle_lm": {"class_path": "ValleLMConfig", "init_args": VALLE},
+}
+CLASSES = {"latent_lm": AlignedLM, "prefix_lm": PrefixLM, "valle_lm": ValleLM}
+TERMS = {"latent_lm": {"frame", "advance"}, "prefix_lm": {"frame", "stop"}, "valle_lm": {"ar", "nar"}}
+CODEC = {"latent_lm": "sigma_vae", "prefix_lm": "sigma_vae", "valle_lm": "rvq"}
 OPTIONS = ["--fit.accelerator=cpu", "--fit.precision=32-true", "--fit.progress=false", "--fit.log_every=1"]
 CONFIGS = [*ROOT.glob("recipes/conf/lm*.yaml"), *ROOT.glob("egs/*/conf/**/lm*.yaml")]
 
@@ -36,7 +45,7 @@ class Settings:
 
     def __init__(
         self,
-        lm: LatentLMConfig = AlignedLMConfig(),
+        lm: LMConfig = AlignedLMConfig(),
         training: LMTraining = LMTraining(),
         cloning: CloningConfig = CloningConfig(),
     ):
@@ -44,16 +53,15 @@ class Settings:
 
 
 @pytest.fixture
-def packs(tmp_path: Path) -> Path:
-    """Frame packs of a few clips of one speaker."""
-    rng, clips = np.random.default_rng(0), []
-    for i in range(6):
-        phones = tuple(map(int, rng.integers(1, 100, 8 + i)))
-        clips.append(EncodedClip("ann", 24 * i, 24, phones, tuple(range(len(phones)))))
-    for split in ("train", "valid"):
-        frames = [rng.normal(size=(24, 6)) for _ in clips]
-        write_frame_pack(tmp_path / "frames" / split, frames, clips, np.full(6, 0.1))
-    return tmp_path / "frames"
+def packs(tmp_path: Path) -> Callable[[str], Path]:
+    """``packs(codec)``: frame packs of a few clips of one speaker, as a codec of that kind leaves them."""
+
+    def make(codec: str) -> Path:
+        for split in ("train", "valid"):
+            tiny_frame_pack(tmp_path / codec / split, "aaaaaa", coded=codec == "rvq")
+        return tmp_path / codec
+
+    return make
 
 
 @pytest.mark.parametrize("kind", SIZES)
@@ -62,12 +70,12 @@ def test_a_config_decides(kind, stage, packs, tmp_path):
     config, exp, out = tmp_path / "lm.yaml", tmp_path / "exp", tmp_path / "model"
     training = {"steps": 3, "warmup": 1, "batch_frames": 200}
     config.write_text(yaml.safe_dump({"task": {"lm": SIZES[kind], "training": training}}))
-    assert stage("train", "lm", "--config", config, "--data", packs, "--exp", exp, *OPTIONS) == 0
+    assert stage("train", "lm", "--config", config, "--data", packs(CODEC[kind]), "--exp", exp, *OPTIONS) == 0
     assert stage("pack_model", "lm", "--exp", exp, "--out", out) == 0
     about = yaml.safe_load((out / "config.yaml").read_text())["lm"]
-    assert about["kind"] == kind and about.items() >= SHARED.items()
-    assert isinstance(load_lm(out), {"latent_lm": AlignedLM, "prefix_lm": PrefixLM}[kind])
-    for part, module in {"codec": tiny_codec(), "aligner": tiny_aligner()}.items():
+    assert about["kind"] == kind and about.items() >= SIZES[kind].get("init_args", SHARED).items()
+    assert isinstance(load_lm(out), CLASSES[kind])
+    for part, module in {"codec": tiny_codec(kind=CODEC[kind]), "aligner": tiny_aligner()}.items():
         save_part(out, part, module)
     tts = TTS.from_dir(out)
     voice = tts.clone(np.random.default_rng(0).normal(size=32000) / 9, sample_rate=16000)
@@ -75,18 +83,42 @@ def test_a_config_decides(kind, stage, packs, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     tags = set(EventAccumulator(str(exp / "tensorboard")).Reload().Tags()["scalars"])
-    decisions = {"latent_lm": "advance", "prefix_lm": "stop"}
-    assert {"lm/frame", f"lm/{decisions[kind]}", f"valid/{decisions[kind]}"} <= tags
-    assert not {f"lm/{name}" for other, name in decisions.items() if other != kind} & tags
+    assert {f"{part}/{name}" for part in ("lm", "valid") for name in TERMS[kind]} <= tags
+    assert not {f"lm/{name}" for name in set.union(*TERMS.values()) - TERMS[kind]} & tags
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_frames_of_another_codec_are_refused_before_training(kind, stage, packs, tmp_path, capsys):
+    """In one line that names both, and nothing is left behind."""
+    config, exp = tmp_path / "lm.yaml", tmp_path / "exp"
+    config.write_text(yaml.safe_dump({"task": {"lm": SIZES[kind]}}))
+    other = {"sigma_vae": "rvq", "rvq": "sigma_vae"}[CODEC[kind]]
+    assert stage("train", "lm", "--config", config, "--data", packs(other), "--exp", exp, *OPTIONS) == 2
+    formats = {"sigma_vae": "frames of 6 floats", "rvq": "frames of 3 codes of 32"}
+    (said,) = capsys.readouterr().err.splitlines()
+    assert f"{other}/train holds {formats[other]}, lm is {kind} with {formats[CODEC[kind]]}; give" in said
+    assert not exp.exists()
+
+
+def test_the_onnx_engine_leaves_valle_to_torch(tmp_path, monkeypatch):
+    """Also where it is asked for by name."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    parts = {"codec": tiny_codec(kind="rvq"), "lm": ValleLMConfig(**VALLE).build(), "aligner": tiny_aligner()}
+    for part, module in parts.items():
+        save_part(tmp_path, part, module)
+    SymbolTable.english().write(tmp_path / "phones.txt")
+    monkeypatch.setenv("LATENT_TTS_ENGINE", "auto")
+    assert [TTS.from_dir(tmp_path, engine=engine).engine for engine in ("auto", "onnx")] == ["torch", "torch"]
 
 
 @pytest.fixture
-def sizes_in(stage, monkeypatch) -> Callable[[Path], LatentLMConfig]:
+def sizes_in(stage, monkeypatch) -> Callable[[Path], LMConfig]:
     """The sizes of the language model that a file of settings asks for; no model is made."""
     monkeypatch.syspath_prepend(str(ROOT / "recipes"))
     from jsonargparse import ArgumentParser
 
-    def parse(path: Path) -> LatentLMConfig:
+    def parse(path: Path) -> LMConfig:
         parser = ArgumentParser(exit_on_error=False)
         parser.add_argument("--config", action="config")
         importlib.import_module("train").add_task(parser, Settings)
@@ -99,7 +131,7 @@ def sizes_in(stage, monkeypatch) -> Callable[[Path], LatentLMConfig]:
 def test_the_recipes_own(path, sizes_in):
     """Without a class it is a pointer; what is not said is as in the class."""
     settings = yaml.safe_load(path.read_text())["task"]["lm"]
-    build = PrefixLMConfig if "prefix" in path.stem else AlignedLMConfig
+    build = {"lm_prefix": PrefixLMConfig, "lm_valle": ValleLMConfig}.get(path.stem, AlignedLMConfig)
     assert sizes_in(path) == build(**settings.get("init_args", settings))
 
 
@@ -112,6 +144,23 @@ def test_kinds_are_compared_at_equal_budgets(pair, sizes_in):
     """Equal training and, within 3 %, equally many parameters."""
     assert len({yaml.safe_dump(yaml.safe_load((ROOT / path).read_text())["task"]["training"]) for path in pair}) == 1
     one, other = (sum(p.numel() for p in sizes_in(ROOT / path).build().parameters()) for path in pair)
+    assert other == pytest.approx(one, rel=0.03)
+
+
+@pytest.mark.parametrize("folder", ["recipes/conf", "egs/mini/conf/ablation"])
+def test_codes_are_compared_at_equal_budgets(folder, sizes_in):
+    """As many parameters within 3 %, as many steps, batches of as many seconds: 50 frames each instead of 12.5."""
+    read = {path.stem: yaml.safe_load(path.read_text())["task"] for path in (ROOT / folder).glob("lm_*.yaml")}
+    valle, prefix = read["lm_valle"], read["lm_prefix"]
+    assert valle["training"] == prefix["training"] | {"batch_frames": 4 * prefix["training"]["batch_frames"]}
+    references, own = CloningConfig(), CloningConfig(**valle["cloning"])
+    assert (own.shortest, own.longest, own.trim) == tuple(
+        4 * count for count in (references.shortest, references.longest, references.trim)
+    )
+    one, other = (
+        sum(p.numel() for p in sizes_in(ROOT / folder / f"{name}.yaml").build().parameters())
+        for name in ("lm_prefix", "lm_valle")
+    )
     assert other == pytest.approx(one, rel=0.03)
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
-from tiny import tiny_codec, tiny_lm, tiny_model
+from tiny import tiny_codec, tiny_lm, tiny_model, tiny_valle
 
 from latent_tts.errors import UserError
 from latent_tts.model_dir import (
@@ -216,6 +216,15 @@ class TestRefused:
         refuse(TTS.from_dir, folder, "rvq with frames of 3 codes of 32", "latent_lm with frames of 6 floats")
         save_part(folder, "lm", tiny_lm(frame_dim=3))
         refuse(TTS.from_dir, folder, "rvq with frames of 3 codes of 32", "latent_lm with frames of 3 floats")
+
+    def test_a_valle_on_floats(self, folder):
+        """And on codes of other codebooks."""
+        save_part(folder, "lm", tiny_valle())
+        refuse(TTS.from_dir, folder, "sigma_vae with frames of 6 floats", "valle_lm with frames of 3 codes of 32")
+        save_part(folder, "codec", tiny_codec(kind="rvq"))
+        TTS.from_dir(folder)
+        save_part(folder, "lm", tiny_valle(entries=31))
+        refuse(TTS.from_dir, folder, "rvq with frames of 3 codes of 32", "valle_lm with frames of 3 codes of 31")
 
     @pytest.mark.parametrize("kinds", [("sigma_vae", "rvq"), ("rvq", "sigma_vae")])
     def test_a_codec_of_one_kind_with_the_sizes_of_another(self, folder, kinds):

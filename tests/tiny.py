@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,16 +15,18 @@ from latent_tts.codec.autoencoder import Codec
 from latent_tts.codec.bottleneck import SigmaVAEConfig
 from latent_tts.codec.residual_vq import RVQConfig
 from latent_tts.data.frame_pack import EncodedClip, write_frame_pack
-from latent_tts.frames import Sampling, Utterances
+from latent_tts.frames import FrameLM, Sampling, Utterances
 from latent_tts.lm.aligned import AlignedLMConfig
 from latent_tts.lm.latent_lm import LatentLM
 from latent_tts.lm.prefix import PrefixLMConfig
+from latent_tts.lm.valle import ValleLM, ValleLMConfig
 from latent_tts.model_dir import save_part
 from latent_tts.text.symbols import SymbolTable
 
 LATENT_DIM = 6
+CODEBOOKS, ENTRIES = 3, 32
 QUICK = Sampling(steps=3)
-CODEC_KINDS = {"sigma_vae": SigmaVAEConfig, "rvq": partial(RVQConfig, codebooks=3, codebook_size=32)}
+CODEC_KINDS = {"sigma_vae": SigmaVAEConfig, "rvq": partial(RVQConfig, codebooks=CODEBOOKS, codebook_size=ENTRIES)}
 LM_KINDS = {"latent_lm": partial(AlignedLMConfig, text_dim=16, max_advance=3), "prefix_lm": PrefixLMConfig}
 DECISION_BIASES = {"advance": [2.0, 1.0, -1.0, -3.0], "stop": [-1.0]}  # some frames, and then an end
 
@@ -69,6 +72,19 @@ def tiny_lm(seed: int = 0, kind: str = "latent_lm", **sizes: float) -> LatentLM:
     return lm
 
 
+def tiny_valle(seed: int = 0, **sizes: float) -> ValleLM:
+    """A VALL-E with random weights, for the codes of a tiny RVQ codec."""
+    torch.manual_seed(seed)
+    small = {"codebooks": CODEBOOKS, "entries": ENTRIES, "dim": 32, "layers": 2, "nar_layers": 2, "heads": 2}
+    lm = awaken(ValleLMConfig(**(small | {"vocabulary": len(SymbolTable.english())} | sizes)).build(), seed)
+    with torch.no_grad():
+        for network in (lm.ar, lm.nar):
+            network.code.weight.mul_(3)
+            for block in network.transformer.blocks:
+                block.attention.out.weight.mul_(20)
+    return lm
+
+
 def tiny_aligner(seed: int = 0) -> Aligner:
     torch.manual_seed(seed)
     config = AlignerConfig(n_mels=40, dim=16, blocks=2, lookahead=3)
@@ -91,16 +107,20 @@ def sound(batch: int, samples: int, seed: int = 0) -> Tensor:
     return 0.1 * torch.randn(batch, samples, generator=generator) * swell
 
 
-def tiny_frame_pack(folder: Path, speakers: str = "aaaabbbbcccc", seed: int = 0) -> Path:
-    """A frame pack of noise: a clip for each letter of ``speakers``, a phone in every third frame."""
+def tiny_frame_pack(folder: Path, speakers: str = "aaaabbbbcccc", seed: int = 0, coded: bool = False) -> Path:
+    """A frame pack of noise: a clip for each letter of ``speakers``, a phone in every third frame. ``coded``: of codes,
+    as a tiny RVQ codec has them."""
     rng, clips, frames, position = np.random.default_rng(seed), [], [], 0
     for speaker in speakers:
         count = int(rng.integers(16, 40))
         phones = tuple(rng.integers(10, 100, count // 3).tolist())
         clips.append(EncodedClip(speaker, position, count, phones, tuple(range(0, 3 * len(phones), 3))))
-        frames.append(rng.standard_normal((count, LATENT_DIM)))
+        frames.append(
+            rng.integers(0, ENTRIES, (count, CODEBOOKS)) if coded else rng.standard_normal((count, LATENT_DIM))
+        )
         position += count
-    write_frame_pack(folder, frames, clips, np.full(LATENT_DIM, 0.1))
+    about = (None, ENTRIES) if coded else (np.full(LATENT_DIM, 0.1),)
+    write_frame_pack(folder, frames, clips, *about)
     return folder
 
 
@@ -125,8 +145,14 @@ def utterance(phones: int, frames: int, prompt: int = 0, prompt_phones: int = 0,
     )
 
 
-def speak(lm: LatentLM, prompt: Utterances, sampling: Sampling = QUICK) -> list[Tensor]:
-    """Frames (n, D) of each row, as long as it is alive."""
+def coded(row: Utterances, seed: int = 0) -> Utterances:
+    """The same with random codes for frames."""
+    generator = torch.Generator().manual_seed(seed)
+    return replace(row, frames=torch.randint(ENTRIES, (*row.frames.shape[:2], CODEBOOKS), generator=generator))
+
+
+def speak(lm: FrameLM, prompt: Utterances, sampling: Sampling = QUICK) -> list[Tensor]:
+    """Frames (n, D | Q) of each row, as long as it is alive."""
     chunks = list(lm.generate(prompt, sampling))
     frames, alive = torch.cat([c.frames for c in chunks], 1), torch.cat([c.alive for c in chunks], 1)
     assert frames.shape[:2] == alive.shape and (alive.int().diff(dim=1) <= 0).all(), "a row came back to life"

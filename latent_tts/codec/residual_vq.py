@@ -39,6 +39,8 @@ class ResidualVQ(nn.Module):
     codebook); the penalty ``commitment * sum over codebooks of mean((left over - entry)^2)`` keeps it near.
     """
 
+    noise = None
+
     def __init__(
         self,
         dim: int,

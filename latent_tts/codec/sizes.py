@@ -16,6 +16,7 @@ class Bottleneck(Protocol):
     """A module that makes frames of what the encoder says, mu (B, N, D), and latents for the decoder of frames."""
 
     frame_format: FrameFormat
+    noise: Tensor | None  # (D,) deviation of what training adds to frames of floats; None where frames are codes
 
     def __call__(self, mu: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Training's way: mu -> (z (B, N, D) for the decoder, a penalty to be added to the loss, scalars to log)."""

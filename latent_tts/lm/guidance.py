@@ -36,4 +36,9 @@ def guide_condition(cond: Tensor, null: Tensor, scale: float) -> Guided:
     return Guided(beyond[None], lambda answers: answers[0])
 
 
+def answers(guide: Guidance, scale: float) -> int:
+    """How many answers of a network a frame takes."""
+    return len(guide(torch.zeros(1, 1), torch.zeros(1), scale).conditions)
+
+
 GUIDANCE: dict[str, Guidance] = {"output": guide_output, "condition": guide_condition}

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling
-from latent_tts.lm.guidance import GUIDANCE, Guidance, guide_condition, guide_output
+from latent_tts.lm.guidance import GUIDANCE, Guidance, answers, guide_condition, guide_output
 from latent_tts.nn.adaln import AdaLNMLP, embedding_mlp, sinusoids
 from latent_tts.nn.diffusion import CosineSchedule, dpm_solver, solver_times
 
@@ -30,6 +30,10 @@ class Head(Protocol):
         ``sampling.temperature`` scales the noise, so that 0 is the same frame every time; ``sampling.guidance`` leads
         away from the null, 1 being none of it.
         """
+        ...
+
+    def evaluations(self, sampling: Sampling) -> int:
+        """How often ``sample`` asks the network for a frame; an answer at the null condition is one more."""
         ...
 
 
@@ -76,6 +80,9 @@ class DiffusionHead(AdaLNMLP):
             return joined(self.modulated(x, modulations[t]))
 
         return dpm_solver(self.schedule, velocity, noise * sampling.temperature, sampling.steps)
+
+    def evaluations(self, sampling: Sampling) -> int:
+        return len(solver_times(self.schedule, sampling.steps)) * answers(self.guide, sampling.guidance)
 
 
 class FlowHead(AdaLNMLP):
@@ -155,6 +162,9 @@ class FlowHead(AdaLNMLP):
             x = x + joined(velocities) / steps
         return x
 
+    def evaluations(self, sampling: Sampling) -> int:
+        return sampling.steps * answers(self.guide, sampling.guidance)
+
 
 class EnergyHead(AdaLNMLP):
     """Frames in one evaluation, learnt by energy distance (SLED, Ma et al. 2025): an MLP of the condition that noise
@@ -189,6 +199,9 @@ class EnergyHead(AdaLNMLP):
         conditions, joined = self.guide(cond, null, sampling.guidance)
         noise = noise * sampling.temperature
         return joined(self.frames(noise.expand(len(conditions), *noise.shape), conditions))
+
+    def evaluations(self, sampling: Sampling) -> int:
+        return answers(self.guide, sampling.guidance)
 
 
 def energy_score(drawn: Tensor, frames: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from latent_tts.frames import Chunk, FrameFormat, Sampling, Utterances
 from latent_tts.lm.heads import build_head
+from latent_tts.lm.sizes import LMConfig
 from latent_tts.nn.state import State
 from latent_tts.nn.transformer import Transformer
 
@@ -23,11 +24,10 @@ DRAFT = Sampling(steps=2)  # how a model is heard by itself in training: close t
 
 
 @dataclass(frozen=True)
-class LatentLMConfig(ABC):
-    """Sizes and regularisation that every language model of frames has; what extends it adds those of its text."""
+class LatentLMConfig(LMConfig):
+    """Sizes and regularisation that every LatentLM has; what extends it adds those of its text."""
 
     frame_dim: int = 64
-    vocabulary: int = 106  # symbols of phones.txt
     dim: int = 384
     layers: int = 6
     heads: int = 6
@@ -133,6 +133,11 @@ class LatentLM(nn.Module, ABC):
     @property
     def frame_format(self) -> FrameFormat:
         return FrameFormat(self.config.frame_dim)
+
+    def evaluations(self, frames: int, sampling: Sampling) -> dict[str, int]:
+        """A step a frame, and one that decides the end; the head is asked once a frame or more often."""
+        drawn = frames * self.head.evaluations(sampling)
+        return {"decoding_steps": frames + 1, "network_evaluations": frames + 1 + drawn}
 
     def loss(self, batch: Utterances) -> dict[str, Tensor]:
         """``frame``: the head's loss; the decisions' loss under their own name."""

@@ -85,8 +85,7 @@ class PrefixLM(LatentLM):
 
     def _inputs(self, batch: Utterances) -> tuple[Tensor, Tensor | None]:
         """(B, L + N + 1, H): texts that end together, and the frames behind them; padding before the texts (B,)."""
-        heard = torch.arange(batch.text.shape[1], device=batch.text.device) < batch.prompt_text_lens[:, None]
-        text, padding = at_their_ends(self.text(batch.text) + self.segment(2 + heard.long()), batch.text_lens)
+        text, padding = text_before_frames(self.text, self.segment, batch)
         first = self.first.expand(len(text), 1, -1)
         frames = torch.cat([first, self.frame(batch.frames)], dim=1)
         return torch.cat([text, frames + self.segment(in_reference(batch, frames.shape[1]))], dim=1), padding
@@ -102,8 +101,7 @@ class PrefixWalk:
     grace = 16  # frames more than the text accounts for: a breath before and after
 
     def __init__(self, lm: PrefixLM, prompt: Utterances, sampling: Sampling):
-        if sampling.speed != 1:
-            raise UserError(f"speed is {sampling.speed}, but this model has no pointer to move faster; leave it at 1")
+        refuse_speed(sampling)
         self.lm = lm
         self.inputs, self.padding = lm.prompted(prompt)
         self.phones = prompt.text_lens - prompt.prompt_text_lens
@@ -116,11 +114,29 @@ class PrefixWalk:
     def decide(self, state: Tensor) -> tuple[Tensor, ...]:
         over = (self.lm.stop(state)[:, 0] > 0) & (self.made > 0)
         cut = self.alive & ~over & (self.made >= self.limit)
-        for phones in self.phones[cut].tolist():
-            log.warning("cut off after %d frames for %d phones: the model did not stop", self.made, phones)
+        tell_of_cut(self.phones[cut], self.made)
         self.alive = self.alive & ~over & ~cut
         self.made += 1
         return ()
 
     def beside(self) -> tuple[Tensor, ...]:
         return (self.lm.segment.weight[0],)
+
+
+def text_before_frames(text: nn.Embedding, segment: nn.Embedding, batch: Utterances) -> tuple[Tensor, Tensor | None]:
+    """Embedded texts (B, L, H) that end together, the reference's in segment 3 and the utterance's in 2, and how many
+    leading places of a row are padding (B,), None where none is."""
+    heard = torch.arange(batch.text.shape[1], device=batch.text.device) < batch.prompt_text_lens[:, None]
+    return at_their_ends(text(batch.text) + segment(2 + heard.long()), batch.text_lens)
+
+
+def refuse_speed(sampling: Sampling) -> None:
+    """UserError where another speed than the model's own is asked for."""
+    if sampling.speed != 1:
+        raise UserError(f"speed is {sampling.speed}, but this model has no pointer to move faster; leave it at 1")
+
+
+def tell_of_cut(phones: Tensor, frames: int) -> None:
+    """A warning for each row, of so many ``phones`` (M,), that ``frames`` frames did not end."""
+    for count in phones.tolist():
+        log.warning("cut off after %d frames for %d phones: the model did not stop", frames, count)

@@ -1,4 +1,4 @@
-"""Causal self-attention with rotary positions and a key-value cache in the passed state."""
+"""Self-attention with rotary positions: causal, with a key-value cache in the passed state, or both ways."""
 
 from __future__ import annotations
 
@@ -72,11 +72,8 @@ class CausalAttention(nn.Module):
 
     def forward(self, x: Tensor, state: State | None = None, padding: Tensor | None = None) -> Tensor:
         batch, count, dim = x.shape
-        qkv = self.qkv(x).view(batch, count, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
         past = state[self].count if state is not None and self in state else 0
-        room = 1 << (past + count - 1).bit_length()
-        cos, sin = (t[past : past + count].to(qkv.dtype) for t in _tables(room, dim // self.heads, x.device))
-        (q, k), v = rotate(qkv[:2], cos, sin), qkv[2]
+        q, k, v = _turned(self.qkv(x), self.heads, past)
         if past:
             k, v = state[self].append(k, v)
         else:
@@ -84,6 +81,33 @@ class CausalAttention(nn.Module):
         mask = None if padding is None and (past == 0 or count == 1) else _mask(past, count, padding, x.device)
         y = F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None and count > 1)
         return self.out(y.transpose(1, 2).reshape(batch, count, dim))
+
+
+class FullAttention(nn.Module):
+    """(B, N, H) -> (B, N, H), every step seeing all steps of its row that ``visible`` (B, N) bool shows; in each row
+    one at least. Positions are rotary and relative, as those of CausalAttention."""
+
+    def __init__(self, dim: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.out = nn.Linear(dim, dim, bias=False)
+
+    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
+        y = F.scaled_dot_product_attention(*_turned(self.qkv(x), self.heads), visible[:, None, None])
+        return self.out(y.transpose(1, 2).reshape(x.shape))
+
+
+def _turned(qkv: Tensor, heads: int, past: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Projections (B, N, 3 H) of the steps behind ``past`` others -> queries and keys, turned by their places, and
+    values, each (B, heads, N, H / heads)."""
+    batch, count, dim = qkv.shape
+    width = dim // (3 * heads)
+    qkv = qkv.view(batch, count, 3, heads, width).permute(2, 0, 3, 1, 4)
+    room = 1 << (past + count - 1).bit_length()
+    cos, sin = (t[past : past + count].to(qkv.dtype) for t in _tables(room, width, qkv.device))
+    (q, k), v = rotate(qkv[:2], cos, sin), qkv[2]
+    return q, k, v
 
 
 def _mask(past: int, count: int, padding: Tensor | None, device: torch.device) -> Tensor:

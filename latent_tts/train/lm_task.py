@@ -10,9 +10,11 @@ import torch
 from torch.utils.data import Dataset
 
 from latent_tts.data.cloning import CloningBatches, CloningConfig
+from latent_tts.errors import UserError
 from latent_tts.frames import Utterances
 from latent_tts.lm.aligned import AlignedLMConfig
-from latent_tts.lm.latent_lm import LatentLMConfig
+from latent_tts.lm.sizes import LMConfig
+from latent_tts.model_dir import kind_of
 from latent_tts.train.optim import adamw, averaged, descend, seed_step, warmup_cosine
 from latent_tts.train.sharding import shard
 
@@ -38,7 +40,7 @@ class LMTask(lightning.LightningModule):
 
     def __init__(
         self,
-        lm: LatentLMConfig = AlignedLMConfig(),
+        lm: LMConfig = AlignedLMConfig(),
         training: LMTraining = LMTraining(),
         cloning: CloningConfig = CloningConfig(),
     ):
@@ -50,18 +52,24 @@ class LMTask(lightning.LightningModule):
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
-        """Training and validation batches from ``folder/{train,valid}``, both frame packs."""
+        """Training and validation batches from ``folder/{train,valid}``, both frame packs. UserError where those hold
+        other frames than the language model speaks."""
         t = self.training_config
-        return (
-            CloningBatches(folder / "train", t.batch_frames, t.steps, t.seed, self.cloning),
-            CloningBatches(folder / "valid", t.batch_frames, 8, 1, self.cloning),
-        )
+        train = CloningBatches(folder / "train", t.batch_frames, t.steps, t.seed, self.cloning)
+        valid = CloningBatches(folder / "valid", t.batch_frames, 8, 1, self.cloning)
+        for pack in (train.pack, valid.pack):
+            if pack.frame_format != self.lm.frame_format:
+                raise UserError(
+                    f"{pack.folder} holds frames of {pack.frame_format}, lm is {kind_of('lm', self.lm)} with frames of "
+                    f"{self.lm.frame_format}; give the frames of another codec, or settings of an lm for these"
+                )
+        return train, valid
 
     def configure_model(self) -> None:
         """Spread both networks over the processes where FSDP asks for it."""
         if self.device_mesh is not None:
             for network in (self.lm, self.average.module):
-                shard(network, network.transformer.blocks, self.device_mesh["data_parallel"])
+                shard(network, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self):
         t = self.training_config

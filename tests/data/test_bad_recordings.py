@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tiny import tiny_codec
 
 from latent_tts.data.audio_pack import AudioPack, CropBatches, pack_audio
 from latent_tts.data.frame_pack import FramePack
 from latent_tts.data.kaldi import Entry, write_data_dir
 from latent_tts.data.phone_batches import PhoneBatches
 from latent_tts.errors import UserError
+from latent_tts.model_dir import save_part
 
 RATE = 16000
 ROOT = Path(__file__).parent.parent.parent
@@ -91,7 +93,8 @@ def stage_main(monkeypatch):
 
 
 def test_later_stages_live_without_them(data_dir, tmp_path, stage_main, model_folder, capsys):
-    """Phones are made from texts alone; batches, alignments and clips are of what the pack holds."""
+    """Phones are made from texts alone; batches, alignments and clips are of what the pack holds. A codec's codes are
+    packed as codes."""
     data, pack, out = data_dir(19, zeros=BAD["zeros"][0]), tmp_path / "pack", tmp_path / "frames"
     assert stage_main("pack_audio", "--data_dir", data, "--pack", pack) == 0
     assert stage_main("phones", "--data_dir", data, "--pack", pack) == 0
@@ -104,6 +107,12 @@ def test_later_stages_live_without_them(data_dir, tmp_path, stage_main, model_fo
     assert stage_main("show_alignments", "--pack", pack, "--pictures", 0) == 0
     assert stage_main("encode", "--data_dir", data, "--pack", pack, "--codec", model_folder, "--out", out) == 0
     assert {clip.speaker for clip in FramePack(out).clips} == {"ann@0"}
+    codec, codes = tiny_codec(kind="rvq"), tmp_path / "codes"
+    save_part(tmp_path / "rvq", "codec", codec)
+    assert stage_main("encode", "--data_dir", data, "--pack", pack, "--codec", tmp_path / "rvq", "--out", codes) == 0
+    pack = FramePack(codes)
+    assert pack.frame_format == codec.frame_format and pack.frames.dtype == np.uint8 and not pack.frames[5:].max() >= 32
+    assert [clip.count for clip in pack.clips] == [clip.count for clip in FramePack(out).clips]
 
 
 def test_sound_and_phones_must_meet(data_dir, tmp_path):

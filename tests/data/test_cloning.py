@@ -52,6 +52,22 @@ class TestFramePack:
             assert np.array_equal(pack.frames_of(clip)[:, 0], np.full(clip.count, number))
         assert {path.name for path in folder.iterdir()} == {"frames.npy", "clips.json", "noise.npy"}
 
+    def test_codes_stay_codes(self, tmp_path):
+        """In as few bytes as they need; in a batch they are whole numbers, without noise."""
+        codes = np.random.default_rng(0).integers(0, 1024, (90, 4))
+        clips = [EncodedClip("a", start, 30, (FIRST, STOP), (0, 9)) for start in (0, 30, 60)]
+        write_frame_pack(tmp_path / "pack", [codes[:30], codes[30:]], clips, None, 1024)
+        pack = FramePack(tmp_path / "pack")
+        assert pack.frame_format == (4, 1024) and pack.frames.dtype == np.uint16 and pack.noise is None
+        for row in rows(cloning(tmp_path / "pack", no_reference=0.5), 12):
+            frames = np.concatenate(row[:2])
+            assert all((codes == frame).all(axis=1).any() for frame in frames)
+        batch = cloning(tmp_path / "pack", no_reference=1.0)[0]
+        assert batch.frames.dtype == torch.int64 and batch.frames.shape[1:] == (30, 4)
+
+    def test_floats_are_of_no_entries(self, folder):
+        assert FramePack(folder).frame_format == (2, 0)
+
     def test_the_list_of_clips_comes_last(self, tmp_path, monkeypatch):
         """A pack that broke off has no clips.json and is no pack."""
         monkeypatch.setattr(np, "save", lambda *_: (_ for _ in ()).throw(OSError("no space left")))

@@ -283,3 +283,15 @@ class TestEnergy:
         head, cond = awaken(EnergyHead(4, 3, 16, 2)), torch.randn(3).expand(2, 3)
         one, other = head.frames(torch.randn(2, head.noise_dim), cond)
         assert (one - other).norm() > 1e-2
+
+
+@pytest.mark.parametrize("form", GUIDANCE)
+@pytest.mark.parametrize("guidance", [1, 2])
+@ANY_HEAD
+def test_evaluations_are_counted(kind, guidance, form):
+    """As often as the network's last layer answers; an answer under the null condition is one more."""
+    head, answers = build_head(kind, 2, 2, 16, 1, 4, form), []
+    head.leave.register_forward_hook(lambda module, inputs, output: answers.append(output.numel() // 2))
+    sampling = Sampling(steps=5, guidance=guidance)
+    head.sample(torch.zeros(1, 2), torch.ones(2), sampling, torch.zeros(1, head.noise_dim))
+    assert head.evaluations(sampling) == sum(answers) > 0

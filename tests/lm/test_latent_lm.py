@@ -372,3 +372,14 @@ def test_a_model_hears_itself_in_training_alone(kind):
     assert retold.isfinite().all() and not retold.requires_grad
     assert lm.learnt(batch)[0].equal(tiny_lm(2, kind, dropout=0.0).learnt(batch)[0])
     assert lm.eval()._as_heard(batch) is batch
+
+
+def test_evaluations_are_counted(lm):
+    """A pass of the Transformer a step, the last of which decides the end, and those of the head."""
+    passes = []
+    hook = lm.transformer.register_forward_hook(lambda *_: passes.append(1))
+    frames, sampling = len(speak(lm, PROMPTS["no reference"])[0]), Sampling(steps=3, guidance=2)
+    hook.remove()
+    steps = len(passes)
+    wanted = {"decoding_steps": steps, "network_evaluations": steps + frames * lm.head.evaluations(sampling)}
+    assert lm.evaluations(frames, sampling) == wanted and steps == frames + 1

@@ -39,7 +39,7 @@ def train(folder: Path, steps: int, minutes: float) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     torch.manual_seed(0)
     sizes = {"dim": 128, "layers": 1, "heads": 2, "text_dim": 16, "head_dim": 32, "head_layers": 1}
-    task = LMTask(AlignedLMConfig(LATENT_DIM, **sizes), LMTraining(steps=100, warmup=2, ema=0.5))
+    task = LMTask(AlignedLMConfig(frame_dim=LATENT_DIM, **sizes), LMTraining(steps=100, warmup=2, ema=0.5))
     options = Fit("cpu", precision="32-true", progress=False, checkpoint_minutes=minutes, validate_every=10**6)
     batches, valid = (CloningBatches(folder.parent / "pack", 120, count) for count in (steps, 1))
     fit(task, batches, valid, folder, options)

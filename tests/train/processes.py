@@ -19,7 +19,7 @@ from pathlib import Path
 import lightning
 import torch
 import torch.utils.tensorboard  # noqa: F401
-from tiny import LATENT_DIM, sound, tiny_frame_pack
+from tiny import CODEBOOKS, ENTRIES, LATENT_DIM, sound, tiny_frame_pack
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
@@ -28,6 +28,7 @@ from latent_tts.data.cloning import CloningBatches
 from latent_tts.data.step_batches import StepBatches, dealt
 from latent_tts.frames import Utterances
 from latent_tts.lm.aligned import AlignedLMConfig
+from latent_tts.lm.valle import ValleLMConfig
 from latent_tts.train.codec_task import CodecTask, CodecTraining
 from latent_tts.train.fit import Fit, fit
 from latent_tts.train.lm_task import LMTask, LMTraining
@@ -65,7 +66,14 @@ class Crops(StepBatches):
 def lm_task() -> LMTask:
     torch.manual_seed(0)
     sizes = {"dim": 16, "layers": 1, "heads": 2, "text_dim": 8, "head_dim": 16, "head_layers": 1}
-    return LMTask(AlignedLMConfig(LATENT_DIM, **sizes), TRAINING)
+    return LMTask(AlignedLMConfig(frame_dim=LATENT_DIM, **sizes), TRAINING)
+
+
+def valle_task() -> LMTask:
+    """Processes draw codebooks of their own."""
+    torch.manual_seed(0)
+    sizes = {"codebooks": CODEBOOKS, "entries": ENTRIES, "dim": 16, "layers": 1, "nar_layers": 1, "heads": 2}
+    return LMTask(ValleLMConfig(**sizes), TRAINING)
 
 
 def codec_task() -> CodecTask:
@@ -74,8 +82,15 @@ def codec_task() -> CodecTask:
     return CodecTask(CODEC, CodecTraining(steps=STEPS, warmup=2, ema=0.5, **sizes))
 
 
-def lm(folder: Path, steps: int, world: int = WORLD, **about: object) -> LMTask:
-    task, pack = lm_task(), folder.parent / "pack"
+def lm(
+    folder: Path,
+    steps: int,
+    world: int = WORLD,
+    build: Callable[[], LMTask] = lm_task,
+    pack: str = "pack",
+    **about: object,
+) -> LMTask:
+    task, pack = build(), folder.parent / pack
     batches, valid = Cloning(pack, TRAINING.batch_frames, steps), CloningBatches(pack, TRAINING.batch_frames, 1, 1)
     batches.bad = about.pop("bad", None)
     options = {"precision": "32-true", "progress": False, "log_every": 1, "validate_every": 3} | about
@@ -119,6 +134,7 @@ def main(folder: Path) -> None:
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     tiny_frame_pack(folder / "pack")
+    tiny_frame_pack(folder / "codes", coded=True)
     together(lm, folder / "straight", STEPS)
     together(lm, folder / "parts", STEPS - 2)
     shutil.copytree(folder / "parts", folder / "alone")
@@ -128,6 +144,8 @@ def main(folder: Path) -> None:
     together(codec, folder / "codec", STEPS)
     together(lm, folder / "sharded", STEPS - 2, strategy="fsdp")
     together(lm, folder / "sharded", STEPS, strategy="fsdp")
+    together(lm, folder / "valle", STEPS, build=valle_task, pack="codes")
+    together(lm, folder / "valle_sharded", STEPS, build=valle_task, pack="codes", strategy="fsdp")
     shutil.copytree(folder / "sharded", folder / "gathered")
     lm(folder / "gathered", STEPS + 1, world=1)
 

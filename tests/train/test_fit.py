@@ -40,7 +40,7 @@ CODEC = SigmaVAEConfig(
     latent_dim=LATENT_DIM, encoder_dim=8, frame_dim=8, decoder_dim=8, n_mels=20, encoder_blocks=1, decoder_blocks=1
 )
 SIZES = {"dim": 16, "layers": 1, "heads": 2, "head_dim": 16, "head_layers": 1, "draws": 2, "dropout": 0.2}
-LM = AlignedLMConfig(LATENT_DIM, text_dim=8, **SIZES)
+LM = AlignedLMConfig(frame_dim=LATENT_DIM, text_dim=8, **SIZES)
 
 
 def codec_task() -> CodecTask:

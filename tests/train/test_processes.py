@@ -97,11 +97,13 @@ def test_another_number_of_processes_goes_on(folder):
     assert 0 < (first - second).norm() < (second - fresh).norm()
 
 
-def test_fsdp_spreads_the_weights_and_trains_the_same(folder):
-    """Each process holds a half; the checkpoint has the whole, is as DDP's, and was itself resumed halfway."""
-    sharded, straight = checkpoint(folder / "sharded"), checkpoint(folder / "straight")
+@pytest.mark.parametrize(("spread", "whole"), [("sharded", "straight"), ("valle_sharded", "valle")])
+def test_fsdp_spreads_the_weights_and_trains_the_same(spread, whole, folder):
+    """Each process holds a half; the checkpoint has the whole and is as DDP's. The first was itself resumed halfway;
+    the second has two Transformers, and weights that a codebook drawn elsewhere has no need of."""
+    sharded, straight = checkpoint(folder / spread), checkpoint(folder / whole)
     torch.testing.assert_close(sharded["state_dict"], straight["state_dict"], rtol=1e-4, atol=1e-5)
-    one, other = weights(folder / "sharded")
+    one, other = weights(folder / spread)
     for name, whole in sharded["state_dict"].items():
         if whole.ndim and name.startswith(("lm.", "average.module.")) and not name.endswith((".alpha", ".sigma")):
             assert len(one[name]) == -(-len(whole) // 2), name
