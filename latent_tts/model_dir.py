@@ -29,15 +29,22 @@ from latent_tts.codec.autoencoder import Codec
 from latent_tts.codec.bottleneck import SigmaVAEConfig
 from latent_tts.codec.residual_vq import RVQConfig
 from latent_tts.errors import UserError
+from latent_tts.frames import FrameLM
 from latent_tts.lm.aligned import AlignedLM, AlignedLMConfig
-from latent_tts.lm.latent_lm import LatentLM
+from latent_tts.lm.dit import DiTLM, DiTLMConfig
 from latent_tts.lm.prefix import PrefixLM, PrefixLMConfig
+from latent_tts.lm.transfusion import TransfusionLM, TransfusionLMConfig
 from latent_tts.text.symbols import SymbolTable
 
 FORMAT = 1
 KINDS = {
     "codec": {"sigma_vae": (Codec, SigmaVAEConfig), "rvq": (Codec, RVQConfig)},
-    "lm": {"latent_lm": (AlignedLM, AlignedLMConfig), "prefix_lm": (PrefixLM, PrefixLMConfig)},
+    "lm": {
+        "latent_lm": (AlignedLM, AlignedLMConfig),
+        "prefix_lm": (PrefixLM, PrefixLMConfig),
+        "transfusion_lm": (TransfusionLM, TransfusionLMConfig),
+        "dit_lm": (DiTLM, DiTLMConfig),
+    },
     "aligner": {"aligner": (Aligner, AlignerConfig)},
 }
 SHIPPED = Path(__file__).parent / "models" / "nano"
@@ -48,7 +55,7 @@ def load_codec(folder: Path) -> Codec:
     return _load_part(Path(folder), "codec")
 
 
-def load_lm(folder: Path) -> LatentLM:
+def load_lm(folder: Path) -> FrameLM:
     """The language model of a model directory."""
     return _load_part(Path(folder), "lm")
 
@@ -91,7 +98,7 @@ def kind_of(part: str, module: nn.Module) -> str:
     return next(kind for kind, (_, sizes) in KINDS[part].items() if type(module.config) is sizes)
 
 
-def check_frames(folder: Path, codec: Codec, lm: LatentLM) -> None:
+def check_frames(folder: Path, codec: Codec, lm: FrameLM) -> None:
     """UserError where the language model of ``folder`` speaks other frames than its codec decodes."""
     if codec.frame_format != lm.frame_format:
         raise UserError(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from latent_tts import audio
 from latent_tts.align.intervals import Interval, phone_intervals, word_intervals
-from latent_tts.engine.accelerate import accelerate, choose_engine
+from latent_tts.engine.accelerate import accelerate, choose_engine, has_graphs
 from latent_tts.engine.store import GraphStore, cache_folder
 from latent_tts.errors import UserError
 from latent_tts.frames import Chunk, Sampling, Utterances, Voice, stack
@@ -122,7 +122,12 @@ class TTS:
         return cls(SHIPPED if path is None else Path(path), device, lexicon, engine, threads)
 
     def _accelerate(self, engine: str, threads: int | None) -> None:
-        """Run the parts that can be by ONNX Runtime. Where ``auto`` chose it and it fails, torch goes on."""
+        """Run the parts that can be by ONNX Runtime. Where ``auto`` chose it and it fails, torch goes on, as it does
+        for a language model that has no graphs."""
+        if not has_graphs(self.lm):
+            log.info("speaking by torch, since there are no graphs for this kind of language model")
+            self.engine = "torch"
+            return
         files = [self.folder / name for name in ("config.yaml", "codec.safetensors", "lm.safetensors")]
         store = GraphStore(cache_folder(), files)
         try:
@@ -329,16 +334,19 @@ class TTS:
 
 
 def _split(chunks: Iterator[Chunk], begun: list[list[int]]) -> list[Iterator[Chunk]]:
-    """A batch's chunks of one frame -> an iterator over those of each row; ``begun`` notes phones frame by frame."""
+    """A batch's chunks -> an iterator over those of each row; ``begun`` notes phones frame by frame."""
     waiting: list[deque[Chunk]] = [deque() for _ in begun]
     alive = set(range(len(begun)))
 
     def make() -> bool:
         chunk = next(chunks, None)
-        alive.intersection_update([] if chunk is None else chunk.alive[:, 0].nonzero()[:, 0].tolist())
-        for i in alive:
-            waiting[i].append(Chunk(*(x[i : i + 1] for x in chunk)))
-            begun[i].append(int(chunk.phones[i, 0]))
+        for i in sorted(alive):
+            count = 0 if chunk is None else int(chunk.alive[i].sum())
+            if count:
+                waiting[i].append(Chunk(*(x[i : i + 1, :count] for x in chunk)))
+                begun[i] += chunk.phones[i, :count].tolist()
+            if chunk is None or count < chunk.alive.shape[1]:
+                alive.remove(i)
         return chunk is not None
 
     def feed(i: int) -> Iterator[Chunk]:

@@ -23,6 +23,7 @@ from stage import stage
 from latent_tts.codec.sizes import CodecConfig
 from latent_tts.errors import UserError
 from latent_tts.lm.latent_lm import LatentLMConfig
+from latent_tts.lm.sizes import LMConfig
 from latent_tts.model_dir import load_lm, load_weights
 from latent_tts.train.fit import Fit, fit
 
@@ -94,7 +95,7 @@ def say(what: str) -> None:
 
 def add_task(parser: ArgumentParser, build: type) -> None:
     """Let ``parser`` read the settings of a task. The class of a part's sizes, ``class_path``, decides its kind."""
-    set_parsing_settings(subclasses_enabled=[CodecConfig, LatentLMConfig])
+    set_parsing_settings(subclasses_enabled=[CodecConfig, LMConfig, LatentLMConfig])
     parser.add_class_arguments(build, "task")
 
 

@@ -14,10 +14,12 @@ from latent_tts.codec.autoencoder import Codec
 from latent_tts.codec.bottleneck import SigmaVAEConfig
 from latent_tts.codec.residual_vq import RVQConfig
 from latent_tts.data.frame_pack import EncodedClip, write_frame_pack
-from latent_tts.frames import Sampling, Utterances
+from latent_tts.frames import FrameLM, Sampling, Utterances
 from latent_tts.lm.aligned import AlignedLMConfig
+from latent_tts.lm.dit import DiTLM, DiTLMConfig
 from latent_tts.lm.latent_lm import LatentLM
 from latent_tts.lm.prefix import PrefixLMConfig
+from latent_tts.lm.transfusion import TransfusionLM, TransfusionLMConfig
 from latent_tts.model_dir import save_part
 from latent_tts.text.symbols import SymbolTable
 
@@ -25,6 +27,10 @@ LATENT_DIM = 6
 QUICK = Sampling(steps=3)
 CODEC_KINDS = {"sigma_vae": SigmaVAEConfig, "rvq": partial(RVQConfig, codebooks=3, codebook_size=32)}
 LM_KINDS = {"latent_lm": partial(AlignedLMConfig, text_dim=16, max_advance=3), "prefix_lm": PrefixLMConfig}
+WHOLE_KINDS = {
+    "transfusion_lm": TransfusionLMConfig,
+    "dit_lm": partial(DiTLMConfig, text_dim=16),
+}  # of whole utterances
 DECISION_BIASES = {"advance": [2.0, 1.0, -1.0, -3.0], "stop": [-1.0]}  # some frames, and then an end
 
 
@@ -66,6 +72,17 @@ def tiny_lm(seed: int = 0, kind: str = "latent_lm", **sizes: float) -> LatentLM:
         for block in lm.transformer.blocks:
             block.attention.out.weight.mul_(20)  # it starts small, and may be all that brings the text
         getattr(lm, lm.decision).bias.copy_(torch.tensor(DECISION_BIASES[lm.decision]))
+    return lm
+
+
+def tiny_whole_lm(kind: str, seed: int = 0, **sizes: float) -> TransfusionLM | DiTLM:
+    """A language model with random weights that makes utterances whole, about a frame a phone."""
+    torch.manual_seed(seed)
+    small = {"frame_dim": LATENT_DIM, "dim": 32, "layers": 2, "heads": 2, "vocabulary": len(SymbolTable.english())}
+    lm = awaken(WHOLE_KINDS[kind](**(small | sizes)).build(), seed)
+    with torch.no_grad():
+        for block in lm.transformer.blocks:
+            block.attention.out.weight.mul_(20)  # as in tiny_lm
     return lm
 
 
@@ -125,7 +142,7 @@ def utterance(phones: int, frames: int, prompt: int = 0, prompt_phones: int = 0,
     )
 
 
-def speak(lm: LatentLM, prompt: Utterances, sampling: Sampling = QUICK) -> list[Tensor]:
+def speak(lm: FrameLM, prompt: Utterances, sampling: Sampling = QUICK) -> list[Tensor]:
     """Frames (n, D) of each row, as long as it is alive."""
     chunks = list(lm.generate(prompt, sampling))
     frames, alive = torch.cat([c.frames for c in chunks], 1), torch.cat([c.alive for c in chunks], 1)

@@ -18,6 +18,7 @@ from latent_tts.engine.store import GraphStore
 from latent_tts.engine.threads import choose_threads, start
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling
+from latent_tts.lm.latent_lm import LatentLM
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -38,6 +39,12 @@ def choose_engine(engine: str, device: str) -> str:
     if engine == "onnx" and device != "cpu":
         raise UserError(f"the onnx engine runs on a CPU, not on {device}; leave one of the two out")
     return "torch" if engine == "torch" or missing or device != "cpu" else "onnx"
+
+
+def has_graphs(lm: nn.Module) -> bool:
+    """Whether ``accelerate`` knows the parts of ``lm``: a causal Transformer that goes on by single steps, and a
+    head."""
+    return isinstance(lm, LatentLM)
 
 
 def accelerate(

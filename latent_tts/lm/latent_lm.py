@@ -16,16 +16,16 @@ from torch.nn import functional as F
 
 from latent_tts.frames import Chunk, FrameFormat, Sampling, Utterances
 from latent_tts.lm.heads import build_head
+from latent_tts.lm.sizes import LMConfig
 from latent_tts.nn.state import State
 from latent_tts.nn.transformer import Transformer
 
 
 @dataclass(frozen=True)
-class LatentLMConfig(ABC):
-    """Sizes and regularisation that every language model of frames has; what extends it adds those of its text."""
+class LatentLMConfig(LMConfig):
+    """Sizes and regularisation that every LatentLM has; what extends it adds those of its text."""
 
     frame_dim: int = 64
-    vocabulary: int = 106  # symbols of phones.txt
     dim: int = 384
     layers: int = 6
     heads: int = 6

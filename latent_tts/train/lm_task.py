@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from latent_tts.data.cloning import CloningBatches, CloningConfig
 from latent_tts.frames import Utterances
 from latent_tts.lm.aligned import AlignedLMConfig
-from latent_tts.lm.latent_lm import LatentLMConfig
+from latent_tts.lm.sizes import LMConfig
 from latent_tts.train.optim import adamw, averaged, descend, seed_step, warmup_cosine
 from latent_tts.train.sharding import shard
 
@@ -38,7 +38,7 @@ class LMTask(lightning.LightningModule):
 
     def __init__(
         self,
-        lm: LatentLMConfig = AlignedLMConfig(),
+        lm: LMConfig = AlignedLMConfig(),
         training: LMTraining = LMTraining(),
         cloning: CloningConfig = CloningConfig(),
     ):
