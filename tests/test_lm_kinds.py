@@ -15,8 +15,10 @@ from latent_tts.data.cloning import CloningConfig
 from latent_tts.data.frame_pack import EncodedClip, write_frame_pack
 from latent_tts.frames import Sampling
 from latent_tts.lm.aligned import AlignedLM, AlignedLMConfig
-from latent_tts.lm.latent_lm import LatentLMConfig
+from latent_tts.lm.dit import DiTLM, DiTLMConfig
 from latent_tts.lm.prefix import PrefixLM, PrefixLMConfig
+from latent_tts.lm.sizes import LMConfig
+from latent_tts.lm.transfusion import TransfusionLM, TransfusionLMConfig
 from latent_tts.model_dir import SHIPPED, load_lm, save_part
 from latent_tts.tts import TTS
 
@@ -25,8 +27,17 @@ pytest.importorskip("lightning")
 from latent_tts.train.lm_task import LMTraining  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
-SHARED = {"frame_dim": 6, "dim": 16, "layers": 1, "heads": 2, "head_dim": 16, "head_layers": 1}
-SIZES = {"latent_lm": SHARED | {"text_dim": 8}, "prefix_lm": {"class_path": "PrefixLMConfig", "init_args": SHARED}}
+SHARED = {"frame_dim": 6, "dim": 16, "layers": 1, "heads": 2}
+HEAD = {"head_dim": 16, "head_layers": 1}
+SIZES = {
+    "latent_lm": SHARED | HEAD | {"text_dim": 8},
+    "prefix_lm": {"class_path": "PrefixLMConfig", "init_args": SHARED | HEAD},
+    "transfusion_lm": {"class_path": "TransfusionLMConfig", "init_args": SHARED},
+    "dit_lm": {"class_path": "DiTLMConfig", "init_args": SHARED | {"text_dim": 8}},
+}
+CLASSES = {"latent_lm": AlignedLM, "prefix_lm": PrefixLM, "transfusion_lm": TransfusionLM, "dit_lm": DiTLM}
+BESIDE = {"latent_lm": "advance", "prefix_lm": "stop", "transfusion_lm": "length", "dit_lm": "duration"}  # its losses
+BUILDS = {"prefix": PrefixLMConfig, "transfusion": TransfusionLMConfig, "dit": DiTLMConfig}  # by the file's name
 OPTIONS = ["--fit.accelerator=cpu", "--fit.precision=32-true", "--fit.progress=false", "--fit.log_every=1"]
 CONFIGS = [*ROOT.glob("recipes/conf/lm*.yaml"), *ROOT.glob("egs/*/conf/**/lm*.yaml")]
 
@@ -36,7 +47,7 @@ class Settings:
 
     def __init__(
         self,
-        lm: LatentLMConfig = AlignedLMConfig(),
+        lm: LMConfig = AlignedLMConfig(),
         training: LMTraining = LMTraining(),
         cloning: CloningConfig = CloningConfig(),
     ):
@@ -66,7 +77,7 @@ def test_a_config_decides(kind, stage, packs, tmp_path):
     assert stage("pack_model", "lm", "--exp", exp, "--out", out) == 0
     about = yaml.safe_load((out / "config.yaml").read_text())["lm"]
     assert about["kind"] == kind and about.items() >= SHARED.items()
-    assert isinstance(load_lm(out), {"latent_lm": AlignedLM, "prefix_lm": PrefixLM}[kind])
+    assert isinstance(load_lm(out), CLASSES[kind])
     for part, module in {"codec": tiny_codec(), "aligner": tiny_aligner()}.items():
         save_part(out, part, module)
     tts = TTS.from_dir(out)
@@ -75,18 +86,17 @@ def test_a_config_decides(kind, stage, packs, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     tags = set(EventAccumulator(str(exp / "tensorboard")).Reload().Tags()["scalars"])
-    decisions = {"latent_lm": "advance", "prefix_lm": "stop"}
-    assert {"lm/frame", f"lm/{decisions[kind]}", f"valid/{decisions[kind]}"} <= tags
-    assert not {f"lm/{name}" for other, name in decisions.items() if other != kind} & tags
+    assert {"lm/frame", f"lm/{BESIDE[kind]}", f"valid/{BESIDE[kind]}"} <= tags
+    assert not {f"lm/{name}" for other, name in BESIDE.items() if other != kind} & tags
 
 
 @pytest.fixture
-def sizes_in(stage, monkeypatch) -> Callable[[Path], LatentLMConfig]:
+def sizes_in(stage, monkeypatch) -> Callable[[Path], LMConfig]:
     """The sizes of the language model that a file of settings asks for; no model is made."""
     monkeypatch.syspath_prepend(str(ROOT / "recipes"))
     from jsonargparse import ArgumentParser
 
-    def parse(path: Path) -> LatentLMConfig:
+    def parse(path: Path) -> LMConfig:
         parser = ArgumentParser(exit_on_error=False)
         parser.add_argument("--config", action="config")
         importlib.import_module("train").add_task(parser, Settings)
@@ -99,14 +109,14 @@ def sizes_in(stage, monkeypatch) -> Callable[[Path], LatentLMConfig]:
 def test_the_recipes_own(path, sizes_in):
     """Without a class it is a pointer; what is not said is as in the class."""
     settings = yaml.safe_load(path.read_text())["task"]["lm"]
-    build = PrefixLMConfig if "prefix" in path.stem else AlignedLMConfig
+    build = BUILDS.get(path.stem.split("_")[-1], AlignedLMConfig)
     assert sizes_in(path) == build(**settings.get("init_args", settings))
 
 
 @pytest.mark.parametrize(
     "pair",
     [("recipes/conf/lm_nano.yaml", "recipes/conf/lm_prefix.yaml")]
-    + [("egs/mini/conf/ablation/lm_aligned.yaml", "egs/mini/conf/ablation/lm_prefix.yaml")],
+    + [("egs/mini/conf/ablation/lm_aligned.yaml", f"egs/mini/conf/ablation/lm_{k}.yaml") for k in BUILDS],
 )
 def test_kinds_are_compared_at_equal_budgets(pair, sizes_in):
     """Equal training and, within 3 %, equally many parameters."""

@@ -27,10 +27,7 @@ LATENT_DIM = 6
 QUICK = Sampling(steps=3)
 CODEC_KINDS = {"sigma_vae": SigmaVAEConfig, "rvq": partial(RVQConfig, codebooks=3, codebook_size=32)}
 LM_KINDS = {"latent_lm": partial(AlignedLMConfig, text_dim=16, max_advance=3), "prefix_lm": PrefixLMConfig}
-WHOLE_KINDS = {
-    "transfusion_lm": TransfusionLMConfig,
-    "dit_lm": partial(DiTLMConfig, text_dim=16),
-}  # of whole utterances
+WHOLE_KINDS = {"transfusion_lm": TransfusionLMConfig, "dit_lm": partial(DiTLMConfig, text_dim=16)}
 DECISION_BIASES = {"advance": [2.0, 1.0, -1.0, -3.0], "stop": [-1.0]}  # some frames, and then an end
 
 
