@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
-from tiny import tiny_aligner, tiny_codec
+from tiny import WHOLE_KINDS, tiny_aligner, tiny_codec, tiny_whole_lm
 
 from latent_tts.data.cloning import CloningConfig
 from latent_tts.data.frame_pack import EncodedClip, write_frame_pack
+from latent_tts.errors import UserError
 from latent_tts.frames import Sampling
 from latent_tts.lm.aligned import AlignedLM, AlignedLMConfig
 from latent_tts.lm.dit import DiTLM, DiTLMConfig
@@ -20,6 +23,7 @@ from latent_tts.lm.prefix import PrefixLM, PrefixLMConfig
 from latent_tts.lm.sizes import LMConfig
 from latent_tts.lm.transfusion import TransfusionLM, TransfusionLMConfig
 from latent_tts.model_dir import SHIPPED, load_lm, save_part
+from latent_tts.text.symbols import SymbolTable
 from latent_tts.tts import TTS
 
 pytest.importorskip("lightning")
@@ -88,6 +92,29 @@ def test_a_config_decides(kind, stage, packs, tmp_path):
     tags = set(EventAccumulator(str(exp / "tensorboard")).Reload().Tags()["scalars"])
     assert {"lm/frame", f"lm/{BESIDE[kind]}", f"valid/{BESIDE[kind]}"} <= tags
     assert not {f"lm/{name}" for other, name in BESIDE.items() if other != kind} & tags
+
+
+@pytest.mark.parametrize("kind", WHOLE_KINDS)
+def test_utterances_that_are_made_whole_are_spoken(kind, tmp_path, monkeypatch):
+    """As any other, by torch whatever is asked for; alone as in a batch; with times where they are known."""
+    for part, module in {"codec": tiny_codec(), "lm": tiny_whole_lm(kind), "aligner": tiny_aligner()}.items():
+        save_part(tmp_path, part, module)
+    SymbolTable.english().write(tmp_path / "phones.txt")
+    monkeypatch.setattr("latent_tts.tts.choose_engine", lambda engine, device: "onnx")
+    tts = TTS.from_dir(tmp_path, engine="onnx")
+    assert tts.engine == "torch"
+    voice = tts.clone(np.random.default_rng(0).normal(size=32000) / 9, sample_rate=16000)
+    texts, sampling = ["Hello there you all.", "No."], Sampling(seed=1, steps=2)
+    together = tts.speak_batch(texts, [voice, voice], sampling)
+    for text, wav in zip(texts, together):
+        alone = tts.speak(text, voice, sampling)
+        assert alone.shape == wav.shape and torch.allclose(alone, wav, atol=1e-4) and wav.abs().max() > 1e-3
+    assert len(together[0]) > len(tts.speak(texts[0], voice, replace(sampling, speed=2))) > 0
+    if kind == "dit_lm":
+        assert [word.label for word in tts.timed(texts[0], voice, sampling).words] == texts[0].strip(".").split()
+    else:
+        with pytest.raises(UserError, match="does not know when"):
+            tts.timed(texts[0], voice, sampling)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ class TransfusionLMConfig(LMConfig):
 
     frame_dim: int = 64
     dim: int = 384
-    layers: int = 8
+    layers: int = 6
     heads: int = 6
     dropout: float = 0.1
     condition_dropout: float = 0.1  # how often an utterance is learnt without what is before it, for guidance
