@@ -31,7 +31,9 @@ from latent_tts.codec.residual_vq import RVQConfig
 from latent_tts.errors import UserError
 from latent_tts.frames import FrameLM
 from latent_tts.lm.aligned import AlignedLM, AlignedLMConfig
+from latent_tts.lm.dit import DiTLM, DiTLMConfig
 from latent_tts.lm.prefix import PrefixLM, PrefixLMConfig
+from latent_tts.lm.transfusion import TransfusionLM, TransfusionLMConfig
 from latent_tts.lm.valle import ValleLM, ValleLMConfig
 from latent_tts.text.symbols import SymbolTable
 
@@ -42,6 +44,8 @@ KINDS = {
         "latent_lm": (AlignedLM, AlignedLMConfig),
         "prefix_lm": (PrefixLM, PrefixLMConfig),
         "valle_lm": (ValleLM, ValleLMConfig),
+        "transfusion_lm": (TransfusionLM, TransfusionLMConfig),
+        "dit_lm": (DiTLM, DiTLMConfig),
     },
     "aligner": {"aligner": (Aligner, AlignerConfig)},
 }

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
-from tiny import tiny_aligner, tiny_codec, tiny_frame_pack
+from tiny import WHOLE_KINDS, tiny_aligner, tiny_codec, tiny_frame_pack, tiny_whole_lm
 
 from latent_tts.data.cloning import CloningConfig
+from latent_tts.errors import UserError
 from latent_tts.frames import Sampling
 from latent_tts.lm.aligned import AlignedLM, AlignedLMConfig
+from latent_tts.lm.dit import DiTLM, DiTLMConfig
 from latent_tts.lm.prefix import PrefixLM, PrefixLMConfig
 from latent_tts.lm.sizes import LMConfig
+from latent_tts.lm.transfusion import TransfusionLM, TransfusionLMConfig
 from latent_tts.lm.valle import ValleLM, ValleLMConfig
 from latent_tts.model_dir import SHIPPED, load_lm, save_part
 from latent_tts.text.symbols import SymbolTable
@@ -26,16 +31,37 @@ pytest.importorskip("lightning")
 from latent_tts.train.lm_task import LMTraining  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
-SHARED = {"frame_dim": 6, "dim": 16, "layers": 1, "heads": 2, "head_dim": 16, "head_layers": 1}
+SHARED = {"frame_dim": 6, "dim": 16, "layers": 1, "heads": 2}
+HEAD = {"head_dim": 16, "head_layers": 1}
 VALLE = {"codebooks": 3, "entries": 32, "dim": 16, "layers": 1, "nar_layers": 1, "heads": 2}
 SIZES = {
-    "latent_lm": SHARED | {"text_dim": 8},
-    "prefix_lm": {"class_path": "PrefixLMConfig", "init_args": SHARED},
+    "latent_lm": SHARED | HEAD | {"text_dim": 8},
+    "prefix_lm": {"class_path": "PrefixLMConfig", "init_args": SHARED | HEAD},
     "valle_lm": {"class_path": "ValleLMConfig", "init_args": VALLE},
+    "transfusion_lm": {"class_path": "TransfusionLMConfig", "init_args": SHARED},
+    "dit_lm": {"class_path": "DiTLMConfig", "init_args": SHARED | {"text_dim": 8}},
 }
-CLASSES = {"latent_lm": AlignedLM, "prefix_lm": PrefixLM, "valle_lm": ValleLM}
-TERMS = {"latent_lm": {"frame", "advance"}, "prefix_lm": {"frame", "stop"}, "valle_lm": {"ar", "nar"}}
-CODEC = {"latent_lm": "sigma_vae", "prefix_lm": "sigma_vae", "valle_lm": "rvq"}
+CLASSES = {
+    "latent_lm": AlignedLM,
+    "prefix_lm": PrefixLM,
+    "valle_lm": ValleLM,
+    "transfusion_lm": TransfusionLM,
+    "dit_lm": DiTLM,
+}
+TERMS = {  # the parts of a kind's loss
+    "latent_lm": {"frame", "advance"},
+    "prefix_lm": {"frame", "stop"},
+    "valle_lm": {"ar", "nar"},
+    "transfusion_lm": {"frame", "length"},
+    "dit_lm": {"frame", "duration"},
+}
+CODEC = {kind: "rvq" if kind == "valle_lm" else "sigma_vae" for kind in SIZES}
+BUILDS = {  # by the file's name
+    "prefix": PrefixLMConfig,
+    "valle": ValleLMConfig,
+    "transfusion": TransfusionLMConfig,
+    "dit": DiTLMConfig,
+}
 OPTIONS = ["--fit.accelerator=cpu", "--fit.precision=32-true", "--fit.progress=false", "--fit.log_every=1"]
 CONFIGS = [*ROOT.glob("recipes/conf/lm*.yaml"), *ROOT.glob("egs/*/conf/**/lm*.yaml")]
 
@@ -112,6 +138,29 @@ def test_the_onnx_engine_leaves_valle_to_torch(tmp_path, monkeypatch):
     assert [TTS.from_dir(tmp_path, engine=engine).engine for engine in ("auto", "onnx")] == ["torch", "torch"]
 
 
+@pytest.mark.parametrize("kind", WHOLE_KINDS)
+def test_utterances_that_are_made_whole_are_spoken(kind, tmp_path, monkeypatch):
+    """As any other, by torch whatever is asked for; alone as in a batch; with times where they are known."""
+    for part, module in {"codec": tiny_codec(), "lm": tiny_whole_lm(kind), "aligner": tiny_aligner()}.items():
+        save_part(tmp_path, part, module)
+    SymbolTable.english().write(tmp_path / "phones.txt")
+    monkeypatch.setattr("latent_tts.tts.choose_engine", lambda engine, device: "onnx")
+    tts = TTS.from_dir(tmp_path, engine="onnx")
+    assert tts.engine == "torch"
+    voice = tts.clone(np.random.default_rng(0).normal(size=32000) / 9, sample_rate=16000)
+    texts, sampling = ["Hello there you all.", "No."], Sampling(seed=1, steps=2)
+    together = tts.speak_batch(texts, [voice, voice], sampling)
+    for text, wav in zip(texts, together):
+        alone = tts.speak(text, voice, sampling)
+        assert alone.shape == wav.shape and torch.allclose(alone, wav, atol=1e-4) and wav.abs().max() > 1e-3
+    assert len(together[0]) > len(tts.speak(texts[0], voice, replace(sampling, speed=2))) > 0
+    if kind == "dit_lm":
+        assert [word.label for word in tts.timed(texts[0], voice, sampling).words] == texts[0].strip(".").split()
+    else:
+        with pytest.raises(UserError, match="does not know when"):
+            tts.timed(texts[0], voice, sampling)
+
+
 @pytest.fixture
 def sizes_in(stage, monkeypatch) -> Callable[[Path], LMConfig]:
     """The sizes of the language model that a file of settings asks for; no model is made."""
@@ -131,14 +180,14 @@ def sizes_in(stage, monkeypatch) -> Callable[[Path], LMConfig]:
 def test_the_recipes_own(path, sizes_in):
     """Without a class it is a pointer; what is not said is as in the class."""
     settings = yaml.safe_load(path.read_text())["task"]["lm"]
-    build = {"lm_prefix": PrefixLMConfig, "lm_valle": ValleLMConfig}.get(path.stem, AlignedLMConfig)
+    build = BUILDS.get(path.stem.split("_")[-1], AlignedLMConfig)
     assert sizes_in(path) == build(**settings.get("init_args", settings))
 
 
 @pytest.mark.parametrize(
     "pair",
     [("recipes/conf/lm_nano.yaml", "recipes/conf/lm_prefix.yaml")]
-    + [("egs/mini/conf/ablation/lm_aligned.yaml", "egs/mini/conf/ablation/lm_prefix.yaml")],
+    + [("egs/mini/conf/ablation/lm_aligned.yaml", f"egs/mini/conf/ablation/lm_{k}.yaml") for k in BUILDS if k != "valle"],
 )
 def test_kinds_are_compared_at_equal_budgets(pair, sizes_in):
     """Equal training and, within 3 %, equally many parameters."""

@@ -17,8 +17,10 @@ from latent_tts.codec.residual_vq import RVQConfig
 from latent_tts.data.frame_pack import EncodedClip, write_frame_pack
 from latent_tts.frames import FrameLM, Sampling, Utterances
 from latent_tts.lm.aligned import AlignedLMConfig
+from latent_tts.lm.dit import DiTLM, DiTLMConfig
 from latent_tts.lm.latent_lm import LatentLM
 from latent_tts.lm.prefix import PrefixLMConfig
+from latent_tts.lm.transfusion import TransfusionLM, TransfusionLMConfig
 from latent_tts.lm.valle import ValleLM, ValleLMConfig
 from latent_tts.model_dir import save_part
 from latent_tts.text.symbols import SymbolTable
@@ -28,6 +30,7 @@ CODEBOOKS, ENTRIES = 3, 32
 QUICK = Sampling(steps=3)
 CODEC_KINDS = {"sigma_vae": SigmaVAEConfig, "rvq": partial(RVQConfig, codebooks=CODEBOOKS, codebook_size=ENTRIES)}
 LM_KINDS = {"latent_lm": partial(AlignedLMConfig, text_dim=16, max_advance=3), "prefix_lm": PrefixLMConfig}
+WHOLE_KINDS = {"transfusion_lm": TransfusionLMConfig, "dit_lm": partial(DiTLMConfig, text_dim=16)}
 DECISION_BIASES = {"advance": [2.0, 1.0, -1.0, -3.0], "stop": [-1.0]}  # some frames, and then an end
 
 
@@ -82,6 +85,17 @@ def tiny_valle(seed: int = 0, **sizes: float) -> ValleLM:
             network.code.weight.mul_(3)
             for block in network.transformer.blocks:
                 block.attention.out.weight.mul_(20)
+    return lm
+
+
+def tiny_whole_lm(kind: str, seed: int = 0, **sizes: float) -> TransfusionLM | DiTLM:
+    """A language model with random weights that makes utterances whole, about a frame a phone."""
+    torch.manual_seed(seed)
+    small = {"frame_dim": LATENT_DIM, "dim": 32, "layers": 2, "heads": 2, "vocabulary": len(SymbolTable.english())}
+    lm = awaken(WHOLE_KINDS[kind](**(small | sizes)).build(), seed)
+    with torch.no_grad():
+        for block in lm.transformer.blocks:
+            block.attention.out.weight.mul_(20)  # as in tiny_lm
     return lm
 
 

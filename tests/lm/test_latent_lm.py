@@ -120,9 +120,7 @@ class TestLaws:
     def test_round_trip(self, lm, tmp_path):
         batch = stack([utterance(7, 20, prompt=6, prompt_phones=3), utterance(4, 9)])
         round_trip(tmp_path, "lm", lm, load_lm, lambda lm: learnt_conditions(lm, batch))
-        round_trip(
-            tmp_path, "lm", lm, load_lm, lambda lm: next(lm.generate(PROMPTS["no reference"], QUICK))[0]
-        )
+        round_trip(tmp_path, "lm", lm, load_lm, lambda lm: next(lm.generate(PROMPTS["no reference"], QUICK))[0])
 
     @pytest.mark.parametrize("guidance", [1.0, 2.0])
     def test_batch_is_rows(self, lm, guidance):
