@@ -187,7 +187,10 @@ def test_the_recipes_own(path, sizes_in):
 @pytest.mark.parametrize(
     "pair",
     [("recipes/conf/lm_nano.yaml", "recipes/conf/lm_prefix.yaml")]
-    + [("egs/mini/conf/ablation/lm_aligned.yaml", f"egs/mini/conf/ablation/lm_{k}.yaml") for k in sorted(BUILDS.keys() - {"valle"})],
+    + [
+        ("egs/mini/conf/ablation/lm_aligned.yaml", f"egs/mini/conf/ablation/lm_{kind}.yaml")
+        for kind in sorted(BUILDS.keys() - {"valle"})
+    ],
 )
 def test_kinds_are_compared_at_equal_budgets(pair, sizes_in):
     """Equal training and, within 3 %, equally many parameters."""
