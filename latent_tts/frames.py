@@ -127,6 +127,11 @@ class FrameLM(Protocol):
         ``sampling.seeds`` says, so that it sounds the same alone and in a batch."""
         ...
 
+    def evaluations(self, frames: int, sampling: Sampling) -> dict[str, int]:
+        """What an utterance of ``frames`` frames costs: ``decoding_steps``, one behind the other, and
+        ``network_evaluations``, how often any network is run for a row; with a condition and without are two times."""
+        ...
+
 
 @dataclass(frozen=True)
 class Voice:

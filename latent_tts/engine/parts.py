@@ -139,6 +139,9 @@ class GraphHead(nn.Module):
         wanted = {i.name: given[i.name] for i in session.get_inputs()}
         return torch.from_numpy(session.run(None, wanted)[0])
 
+    def evaluations(self, sampling: Sampling) -> int:
+        return self.torch_head().evaluations(sampling)
+
 
 class GraphDecoder(nn.Module):
     """A codec's decoder: latents z (B, N, D) -> sound (B, N * hop_length), streaming by ``state`` as the module it was

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from latent_tts.frames import Sampling
+
 
 class Guided(NamedTuple):
     """At which conditions a network is to be asked, and what to make of its answers."""
@@ -34,6 +36,11 @@ def guide_condition(cond: Tensor, null: Tensor, scale: float) -> Guided:
     """One answer, at null + scale * (cond - null), as in SLED (Ma et al. 2025) and CALM (Rouard et al. 2025)."""
     beyond = cond if scale == 1 else null + scale * (cond - null)
     return Guided(beyond[None], lambda answers: answers[0])
+
+
+def conditions_of(guide: Guidance, sampling: Sampling) -> int:
+    """At how many conditions a network that ``guide`` leads is asked for one answer."""
+    return len(guide(torch.zeros(1, 1), torch.zeros(1), sampling.guidance).conditions)
 
 
 GUIDANCE: dict[str, Guidance] = {"output": guide_output, "condition": guide_condition}

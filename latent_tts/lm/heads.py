@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling
-from latent_tts.lm.guidance import GUIDANCE, Guidance, guide_condition, guide_output
+from latent_tts.lm.guidance import GUIDANCE, Guidance, conditions_of, guide_condition, guide_output
 from latent_tts.nn.adaln import AdaLNMLP, embedding_mlp, sinusoids
 from latent_tts.nn.diffusion import CosineSchedule, dpm_solver, solver_times
 
@@ -76,6 +76,9 @@ class DiffusionHead(AdaLNMLP):
             return joined(self.modulated(x, modulations[t]))
 
         return dpm_solver(self.schedule, velocity, noise * sampling.temperature, sampling.steps)
+
+    def evaluations(self, sampling: Sampling) -> int:
+        return len(solver_times(self.schedule, sampling.steps)) * conditions_of(self.guide, sampling)
 
 
 class FlowHead(AdaLNMLP):
@@ -155,6 +158,9 @@ class FlowHead(AdaLNMLP):
             x = x + joined(velocities) / steps
         return x
 
+    def evaluations(self, sampling: Sampling) -> int:
+        return sampling.steps * conditions_of(self.guide, sampling)
+
 
 class EnergyHead(AdaLNMLP):
     """Frames in one evaluation, learnt by energy distance (SLED, Ma et al. 2025): an MLP of the condition that noise
@@ -189,6 +195,9 @@ class EnergyHead(AdaLNMLP):
         conditions, joined = self.guide(cond, null, sampling.guidance)
         noise = noise * sampling.temperature
         return joined(self.frames(noise.expand(len(conditions), *noise.shape), conditions))
+
+    def evaluations(self, sampling: Sampling) -> int:
+        return conditions_of(self.guide, sampling)
 
 
 def energy_score(drawn: Tensor, frames: Tensor) -> Tensor:

@@ -156,6 +156,10 @@ class LatentLM(nn.Module, ABC):
         cond = self.condition(sum(told, states))
         return cond if self.previous is None else cond + self.previous(before)
 
+    def evaluations(self, frames: int, sampling: Sampling) -> dict[str, int]:
+        """A step a frame, in which the Transformer runs once and the head as often as it is asked."""
+        return {"decoding_steps": frames, "network_evaluations": frames * (1 + self.head.evaluations(sampling))}
+
     def _blurred(self, batch: Utterances) -> Utterances:
         """In training, frames as steps hear them: each row's with noise of a strength of its own. What the model makes
         is never quite right, so what it hears should not be trusted to the letter."""
