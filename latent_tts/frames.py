@@ -128,8 +128,8 @@ class FrameLM(Protocol):
         ...
 
     def evaluations(self, frames: int, sampling: Sampling) -> dict[str, int]:
-        """What an utterance of ``frames`` frames costs: ``decoding_steps``, one behind the other, and
-        ``network_evaluations``, how often any network is run for a row; with a condition and without are two times."""
+        """What an utterance of so many frames costs: ``decoding_steps``, passes of the language model that wait for one
+        another, and ``network_evaluations``, passes of any network, a head's solver and guidance included."""
         ...
 
 

@@ -1,7 +1,7 @@
 """The tables and plots of recipes/compare.sh, of what it left in --work_dir. Prints table.md, which comes last.
 
 A row pools a system's seeds: figures over all of their utterances, with 95 % intervals over seeds and utterances
-(`hierarchical_interval` in latent_tts/evaluate/report.py). RTF, steps and evaluations a second of
+(`hierarchical_interval` in latent_tts/evaluate/pooled.py). RTF, steps and evaluations a second of
 speech are those of times.json; training takes the mean of the seeds' times (train.json). plots/steps.png has error rate
 and similarity against solver steps, plots/speed.png the same against RTF.
 """
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import yaml
 from stage import stage
 
-from latent_tts.evaluate.report import COLUMNS, markdown_table, pooled
+from latent_tts.evaluate.pooled import pooled
+from latent_tts.evaluate.report import COLUMNS, markdown_table
 from latent_tts.files import write_whole
 
 if TYPE_CHECKING:

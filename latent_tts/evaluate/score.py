@@ -57,7 +57,9 @@ def score_speech(
         if recogniser:
             readings.append(_read(recogniser, wavs[trial.id], trial.text))
             row |= _reading_row(readings[-1])
-        row["similarity"] = similarity.cosine(similarity.embed(encoder, wav, sample_rate), voice(trial.reference))
+        row["similarity"] = similarity.cosine(
+            similarity.embed(encoder, wav, sample_rate), voice(trial.reference)
+        )
         each.append(row | _dnsmos_row(wav, sample_rate))
     figures = _figures(each, readings, ("similarity", *DNSMOS))
     return {**_instruments(whisper_dir), **_shares(readings), **figures}

@@ -11,8 +11,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from latent_tts.frames import Sampling
-
 
 class Guided(NamedTuple):
     """At which conditions a network is to be asked, and what to make of its answers."""
@@ -38,9 +36,9 @@ def guide_condition(cond: Tensor, null: Tensor, scale: float) -> Guided:
     return Guided(beyond[None], lambda answers: answers[0])
 
 
-def conditions_of(guide: Guidance, sampling: Sampling) -> int:
-    """At how many conditions a network that ``guide`` leads is asked for one answer."""
-    return len(guide(torch.zeros(1, 1), torch.zeros(1), sampling.guidance).conditions)
+def answers(guide: Guidance, scale: float) -> int:
+    """How many answers of a network a frame takes."""
+    return len(guide(torch.zeros(1, 1), torch.zeros(1), scale).conditions)
 
 
 GUIDANCE: dict[str, Guidance] = {"output": guide_output, "condition": guide_condition}

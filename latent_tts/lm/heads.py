@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling
-from latent_tts.lm.guidance import GUIDANCE, Guidance, conditions_of, guide_condition, guide_output
+from latent_tts.lm.guidance import GUIDANCE, Guidance, answers, guide_condition, guide_output
 from latent_tts.nn.adaln import AdaLNMLP, embedding_mlp, sinusoids
 from latent_tts.nn.diffusion import CosineSchedule, dpm_solver, solver_times
 
@@ -30,6 +30,10 @@ class Head(Protocol):
         ``sampling.temperature`` scales the noise, so that 0 is the same frame every time; ``sampling.guidance`` leads
         away from the null, 1 being none of it.
         """
+        ...
+
+    def evaluations(self, sampling: Sampling) -> int:
+        """How often ``sample`` asks the network for a frame; an answer at the null condition is one more."""
         ...
 
 
@@ -78,7 +82,7 @@ class DiffusionHead(AdaLNMLP):
         return dpm_solver(self.schedule, velocity, noise * sampling.temperature, sampling.steps)
 
     def evaluations(self, sampling: Sampling) -> int:
-        return len(solver_times(self.schedule, sampling.steps)) * conditions_of(self.guide, sampling)
+        return len(solver_times(self.schedule, sampling.steps)) * answers(self.guide, sampling.guidance)
 
 
 class FlowHead(AdaLNMLP):
@@ -159,7 +163,7 @@ class FlowHead(AdaLNMLP):
         return x
 
     def evaluations(self, sampling: Sampling) -> int:
-        return sampling.steps * conditions_of(self.guide, sampling)
+        return sampling.steps * answers(self.guide, sampling.guidance)
 
 
 class EnergyHead(AdaLNMLP):
@@ -197,7 +201,7 @@ class EnergyHead(AdaLNMLP):
         return joined(self.frames(noise.expand(len(conditions), *noise.shape), conditions))
 
     def evaluations(self, sampling: Sampling) -> int:
-        return conditions_of(self.guide, sampling)
+        return answers(self.guide, sampling.guidance)
 
 
 def energy_score(drawn: Tensor, frames: Tensor) -> Tensor:

@@ -131,6 +131,11 @@ class LatentLM(nn.Module, ABC):
     def frame_format(self) -> FrameFormat:
         return FrameFormat(self.config.frame_dim)
 
+    def evaluations(self, frames: int, sampling: Sampling) -> dict[str, int]:
+        """A step a frame, and one that decides the end; the head is asked once a frame or more often."""
+        drawn = frames * self.head.evaluations(sampling)
+        return {"decoding_steps": frames + 1, "network_evaluations": frames + 1 + drawn}
+
     def loss(self, batch: Utterances) -> dict[str, Tensor]:
         """``frame``: the head's loss; the decisions' loss under their own name."""
         frames, cond, decision = self.learnt(batch)
@@ -155,10 +160,6 @@ class LatentLM(nn.Module, ABC):
         (..., D) before those to be drawn, zeros where there is none."""
         cond = self.condition(sum(told, states))
         return cond if self.previous is None else cond + self.previous(before)
-
-    def evaluations(self, frames: int, sampling: Sampling) -> dict[str, int]:
-        """A step a frame, in which the Transformer runs once and the head as often as it is asked."""
-        return {"decoding_steps": frames, "network_evaluations": frames * (1 + self.head.evaluations(sampling))}
 
     def _blurred(self, batch: Utterances) -> Utterances:
         """In training, frames as steps hear them: each row's with noise of a strength of its own. What the model makes
