@@ -2,12 +2,14 @@
 
 The same command trains on a CPU, on a GPU or on many: --fit.devices 8 starts a process for each GPU. They share every
 batch, so sizes in the config are those of all processes together. With --fit.nodes it is started on each node, by
-torchrun or Slurm. Leaves config.yaml (what it ran with), checkpoints/, tensorboard/ and, after the last step,
-train.done in --exp. `head` trains a new head for the language model of --init, whose other weights and sizes it keeps.
+torchrun or Slurm. Leaves config.yaml (what it ran with), checkpoints/, tensorboard/, train.json (how long its steps
+took) and, after the last step, train.done in --exp. `head` trains a new head for the language model of --init, whose
+other weights and sizes it keeps.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
@@ -16,12 +18,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from jsonargparse import ArgumentParser, set_parsing_settings
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 from lightning.pytorch.utilities import rank_zero_only
 from stage import stage
 
 from latent_tts.codec.sizes import CodecConfig
 from latent_tts.errors import UserError
+from latent_tts.files import write_json
 from latent_tts.lm.latent_lm import LatentLMConfig
 from latent_tts.lm.sizes import LMConfig
 from latent_tts.model_dir import load_lm, load_weights
@@ -48,6 +51,7 @@ def main(argv: list[str] | None = None) -> None:
     if part == "head":
         parser.set_defaults(sizes_of(options.init))
         options = parser.parse_args(argv[1:])
+    torch.manual_seed(options.task.training.seed)  # of the first weights; later draws hang on the step as well
     ready = parser.instantiate(options)
     train, valid = ready.task.datasets(options.data)
     done, before = steps_done(options.exp, ready.task), time.monotonic()
@@ -63,6 +67,8 @@ def main(argv: list[str] | None = None) -> None:
     finished = fit(ready.task, train, valid, options.exp, ready.fit)
     spent, here = time.monotonic() - before, int(ready.task.step)
     say(f"{part}: {here - done} steps in {spent:.0f} s, at step {here} of {len(train)}")
+    if here > done:
+        note(options.exp / "train.json", ready, {"first": done, "last": here, "seconds": round(spent, 1)})
     if finished:
         (options.exp / "train.done").touch()
     else:
@@ -91,6 +97,21 @@ def parser_of(part: str, build: type) -> ArgumentParser:
 def say(what: str) -> None:
     """On stderr, once for all processes."""
     print(f"train: {what}", file=sys.stderr)
+
+
+@rank_zero_only
+def note(path: Path, ready: Namespace, call: dict) -> None:
+    """Add what a call took, from its ``first`` step to its ``last``, to the run's record: parameters, device, calls.
+
+    A call that is killed notes nothing; the steps it leaves behind are missing from the calls.
+    """
+    calls = json.loads(path.read_text())["calls"] if path.exists() else []
+    cuda = ready.fit.accelerator != "cpu" and torch.cuda.is_available()
+    devices = ready.fit.devices if ready.fit.devices > 0 else torch.cuda.device_count()
+    about = {"device": torch.cuda.get_device_name() if cuda else "cpu", "processes": devices * ready.fit.nodes}
+    about["threads"] = torch.get_num_threads()
+    parameters = sum(p.numel() for p in ready.task.average.module.parameters())
+    write_json(path, {"parameters": parameters, "calls": [*calls, call | about]})
 
 
 def add_task(parser: ArgumentParser, build: type) -> None:

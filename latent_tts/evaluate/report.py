@@ -55,25 +55,34 @@ def write_score(path: str | Path, score: Mapping) -> None:
 
 SYSTEMS = {"original": "original", "codec": "codec", "griffin_lim": "mel + Griffin-Lim"}  # and how tables call them
 COLUMNS = {
+    "seeds": ("seeds", 1, 0),
     "wer": ("WER %", 100, 1),
     "cer": ("CER %", 100, 1),
     "share_over_half": ("WER > 50 %", 100, 0),
+    "share_skipped": ("skips in %", 100, 0),
+    "share_repeated": ("repeats in %", 100, 0),
+    "share_inserted": ("inserts in %", 100, 0),
     "stoi": ("STOI", 1, 3),
     "pesq_wb": ("PESQ-wb", 1, 2),
     "mel_distance": ("mel distance", 1, 3),
     "similarity": ("similarity", 1, 3),
     "dnsmos_ovrl": ("DNSMOS", 1, 2),
+    "real_time": ("RTF", 1, 3),
+    "decoding_steps": ("steps / s", 1, 1),  # of speech
+    "network_evaluations": ("evaluations / s", 1, 0),
+    "parameters": ("M parameters", 1e-6, 1),
+    "training": ("training min", 1 / 60, 1),
 }
 
 
 def markdown_table(scores: Mapping[str, Mapping]) -> str:
     """Scores of one kind by their names, as a table that ends in a line break: ``| name | n | value [low, high] | ...``
-    with the figures that they hold, in the order of COLUMNS; "-" where null.
+    with the figures that any of them holds, in the order of COLUMNS; "-" where null.
     """
-    held = [key for key in COLUMNS if key in next(iter(scores.values()))]
+    held = [key for key in COLUMNS if any(key in score for score in scores.values())]
     rows = [["name", "n", *(COLUMNS[key][0] for key in held)], ["---"] * (len(held) + 2)]
     for name, score in scores.items():
-        cells = (_cell(score[key], *COLUMNS[key][1:]) for key in held)
+        cells = (_cell(score.get(key), *COLUMNS[key][1:]) for key in held)
         rows.append([name, str(score["utterances"]), *cells])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
@@ -81,5 +90,7 @@ def markdown_table(scores: Mapping[str, Mapping]) -> str:
 def _cell(value: Mapping | None, scale: float, digits: int) -> str:
     if value is None:
         return "-"
+    if "interval" not in value:
+        return f"{scale * value['value']:.{digits}f}"
     low, high = (f"{scale * bound:.{digits}f}" for bound in value["interval"])
     return f"{scale * value['value']:.{digits}f} [{low}, {high}]"

@@ -18,6 +18,8 @@ from latent_tts.evaluate.report import figure
 from latent_tts.evaluate.trials import Trial
 
 DNSMOS = ("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak", "dnsmos_p808")
+FAULTS = ("skipped", "repeated", "inserted")
+COUNTS = ("words", "word_errors", "chars", "char_errors", *FAULTS)
 RECONSTRUCTION = ("stoi", "pesq_wb", "mel_distance", "similarity", *DNSMOS)
 
 
@@ -28,7 +30,8 @@ def score_speech(
     DNSMOS.
 
     Returns figures ``{"value", "interval"}`` under ``wer``, ``cer``, ``share_over_half`` (these null
-    without a recogniser), ``similarity`` and ``dnsmos_ovrl`` (``_sig``, ``_bak``, ``_p808``), with
+    without a recogniser), ``share_skipped``, ``share_repeated`` and ``share_inserted`` (of utterances with such a
+    word; there with a recogniser alone), ``similarity`` and ``dnsmos_ovrl`` (``_sig``, ``_bak``, ``_p808``), with
     ``utterances``, ``seconds``, the names of ``recogniser`` and ``extractor``, and ``each``: the same per
     utterance. Raises UserError if a file or a package is missing.
     """
@@ -58,9 +61,8 @@ def score_speech(
             similarity.embed(encoder, wav, sample_rate), voice(trial.reference)
         )
         each.append(row | _dnsmos_row(wav, sample_rate))
-    over_half = figure([float(r.wer > 0.5) for r in readings]) if readings else None
     figures = _figures(each, readings, ("similarity", *DNSMOS))
-    return {**_instruments(whisper_dir), "share_over_half": over_half, **figures}
+    return {**_instruments(whisper_dir), **_shares(readings), **figures}
 
 
 def score_reconstructions(
@@ -158,7 +160,16 @@ def _read(recogniser, path: Path, text: str) -> wer.Reading:
 
 
 def _reading_row(reading: wer.Reading) -> dict[str, str | float]:
-    return {"heard": reading.hypothesis, "wer": reading.wer, "cer": reading.cer}
+    counts = {name: getattr(reading, name) for name in COUNTS}
+    return {"heard": reading.hypothesis, "wer": reading.wer, "cer": reading.cer, **counts}
+
+
+def _shares(readings: Sequence[wer.Reading]) -> dict[str, dict | None]:
+    """Of how many utterances something is true."""
+    if not readings:
+        return {"share_over_half": None}
+    faults = {f"share_{name}": figure([float(getattr(r, name) > 0) for r in readings]) for name in FAULTS}
+    return {"share_over_half": figure([float(r.wer > 0.5) for r in readings]), **faults}
 
 
 def _dnsmos_row(wav: np.ndarray, sample_rate: int) -> dict[str, float]:

@@ -2,11 +2,15 @@
 
 Both sides go through OpenAI's English text standardiser (whisper-normalizer) first. A corpus rate is the
 sum of the errors over the sum of the reference's words, never a mean of rates.
+
+An autoregressive speaker fails in ways that a rate hides: it loses its place and leaves words out, or says
+them again. These are told apart from the alignment of the two texts, see Reading.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +27,11 @@ RECOGNISER_RATE = 16000
 
 @dataclass(frozen=True)
 class Reading:
-    """One utterance read back: both texts standardised, their lengths, and the edits between them."""
+    """One utterance read back: both texts standardised, their lengths, and the edits between them.
+
+    Of the words, ``skipped`` are deleted ones; those put in are ``repeated`` where they stand within words that are
+    said twice in a row ("the cat the cat"), else ``inserted``. What is left of the errors are substitutions.
+    """
 
     reference: str
     hypothesis: str
@@ -31,6 +39,9 @@ class Reading:
     word_errors: int
     chars: int
     char_errors: int
+    skipped: int
+    repeated: int
+    inserted: int
 
     @property
     def wer(self) -> float:
@@ -46,17 +57,13 @@ def load_recogniser(whisper_dir: str | Path, threads: int = 1) -> WhisperModel:
     require_recogniser(whisper_dir)
     from faster_whisper import WhisperModel
 
-    return WhisperModel(
-        str(whisper_dir), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True
-    )
+    return WhisperModel(str(whisper_dir), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True)
 
 
 def require_recogniser(whisper_dir: str | Path) -> None:
     """UserError where no recogniser lies in ``whisper_dir``."""
     if not (Path(whisper_dir) / "model.bin").is_file():
-        raise UserError(
-            f"{whisper_dir}: no recogniser there; fetch one with: bash tools/get_whisper.sh {whisper_dir}"
-        )
+        raise UserError(f"{whisper_dir}: no recogniser there; fetch one with: bash tools/get_whisper.sh {whisper_dir}")
 
 
 def transcribe(recogniser: WhisperModel, wav: np.ndarray) -> str:
@@ -81,6 +88,9 @@ def compare(text: str, heard: str) -> Reading:
     if not reference:
         raise UserError(f"no word is left of {text!r} to compare with; take another sentence")
     words, chars = jiwer.process_words(reference, hypothesis), jiwer.process_characters(reference, hypothesis)
+    again = twice_in_a_row(hypothesis.split())
+    added = [c for c in words.alignments[0] if c.type == "insert"]
+    repeated = sum(i in again for chunk in added for i in range(chunk.hyp_start_idx, chunk.hyp_end_idx))
     return Reading(
         reference,
         hypothesis,
@@ -88,7 +98,26 @@ def compare(text: str, heard: str) -> Reading:
         word_errors=words.substitutions + words.deletions + words.insertions,
         chars=chars.hits + chars.substitutions + chars.deletions,
         char_errors=chars.substitutions + chars.deletions + chars.insertions,
+        skipped=words.deletions,
+        repeated=repeated,
+        inserted=words.insertions - repeated,
     )
+
+
+def twice_in_a_row(words: Sequence[str]) -> set[int]:
+    """Places of words within a run of words that another run just like it follows or goes before.
+
+    An alignment may call any part of "the cat the cat" what was put in, as "cat the"; so runs are looked for among all
+    words, in time quadratic in their number.
+    """
+    places: set[int] = set()
+    for length in range(1, len(words) // 2 + 1):
+        alike = 0  # how many words up to here equal those ``length`` before
+        for i in range(length, len(words)):
+            alike = alike + 1 if words[i] == words[i - length] else 0
+            if alike >= length:
+                places.update(range(i - 2 * length + 1, i + 1))
+    return places
 
 
 def standardise(text: str) -> str:

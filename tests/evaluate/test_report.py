@@ -58,3 +58,14 @@ def test_a_table_has_a_row_for_each_score():
         "| nano | 2 | 12.5 [0.0, 25.0] | - | 0.500 [0.400, 0.600] | 3.50 [3.00, 4.00] |",
         "| its codec | 2 | - | - | 0.500 [0.400, 0.600] | 3.50 [3.00, 4.00] |",
     ]
+
+
+def test_a_row_may_lack_what_others_have():
+    row = {"utterances": 3, "seeds": {"value": 2}, "dnsmos_ovrl": {"value": 2.5, "interval": [2, 3]}}
+    costs = {"parameters": {"value": 8.1e6}, "training": {"value": 90.0}}
+    assert markdown_table({"recordings": row | {"seeds": None}, "lm": row | costs}).splitlines() == [
+        "| name | n | seeds | DNSMOS | M parameters | training min |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| recordings | 3 | - | 2.50 [2.00, 3.00] | - | - |",
+        "| lm | 3 | 2 | 2.50 [2.00, 3.00] | 8.1 | 1.5 |",
+    ]

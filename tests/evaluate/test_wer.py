@@ -18,6 +18,34 @@ def test_edits_counted_by_hand():
     assert (reading.chars, reading.char_errors, reading.cer) == (6, 3, 0.5)
 
 
+@pytest.mark.parametrize(
+    "said, heard, skipped, repeated, inserted",
+    [
+        ("The cat sat on the mat.", "the cat sat on the mat", 0, 0, 0),
+        ("The cat sat on the mat.", "the cat on mat", 2, 0, 0),
+        ("The cat sat on the mat.", "the cat sat sat sat on the mat", 0, 2, 0),
+        ("The cat sat on the mat.", "the cat sat the cat sat on the mat", 0, 3, 0),
+        ("The cat sat on the mat.", "well the cat sat on the mat mat", 0, 1, 1),
+        ("The cat sat on the mat.", "the cat now sat on the old mat", 0, 0, 2),
+        ("The cat sat on the mat.", "the dog sat on a mat", 0, 0, 0),  # substitutions alone
+        ("It is very very cold.", "it is very very cold", 0, 0, 0),  # the text itself repeats
+        ("It is very very cold.", "it is very very cold indeed", 0, 0, 1),
+        ("It is very very cold.", "it is very very very cold", 0, 1, 0),
+        ("One small step.", "", 3, 0, 0),
+    ],
+)
+def test_words_left_out_and_said_again(said, heard, skipped, repeated, inserted):
+    reading = wer.compare(said, heard)
+    assert (reading.skipped, reading.repeated, reading.inserted) == (skipped, repeated, inserted)
+
+
+def test_runs_that_come_twice():
+    assert wer.twice_in_a_row("a b c".split()) == wer.twice_in_a_row([]) == set()
+    assert wer.twice_in_a_row("x a b a b y".split()) == {1, 2, 3, 4}
+    assert wer.twice_in_a_row("a b a b a".split()) == {0, 1, 2, 3, 4}
+    assert wer.twice_in_a_row("a a b a".split()) == {0, 1}
+
+
 def test_nothing_heard_is_all_words_deleted():
     reading = wer.compare("One small step.", " ")
     assert (reading.words, reading.word_errors) == (3, 3)

@@ -1,0 +1,75 @@
+"""Scores of models that differ in their seed alone, as one, with intervals that hold for another training as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from latent_tts.errors import UserError
+
+
+def hierarchical_interval(
+    amounts: Sequence[Sequence[float]],
+    weights: Sequence[Sequence[float]] | None = None,
+    draws: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of ``sum(amounts) / sum(weights)`` over trainings and utterances, (S, U) each:
+    S models that differ in their seed say the same U utterances.
+
+    A draw takes S of the models and, apart from that, U of the utterances, each with replacement, and of that grid all
+    cells: an utterance that is hard is hard for every model. To draw utterances anew within each model (the nested
+    form) would take them for independent and the interval would come out too short. Source: Owen, "The pigeonhole
+    bootstrap", Annals of Applied Statistics 1(2), 2007. One model gives the interval of ``bootstrap_interval``; of few
+    models the spread between them is understated, its variance by a factor of (S - 1) / S, as any bootstrap does.
+    """
+    amounts = np.asarray(amounts, dtype=np.float64)
+    weights = np.ones_like(amounts) if weights is None else np.asarray(weights, dtype=np.float64)
+    rng, (models, utterances) = np.random.default_rng(seed), amounts.shape
+    columns, rows = (_times_drawn(rng, size, draws) for size in (utterances, models))
+    ratios = ((rows @ amounts) * columns).sum(axis=1) / ((rows @ weights) * columns).sum(axis=1)
+    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _times_drawn(rng: np.random.Generator, size: int, draws: int) -> np.ndarray:
+    """(draws, size): how often each of ``size`` things comes when as many are drawn with replacement."""
+    picks = rng.integers(0, size, size=(draws, size)) + size * np.arange(draws)[:, None]
+    return np.bincount(picks.ravel(), minlength=draws * size).reshape(draws, size).astype(np.float64)
+
+
+POOLED = {  # figure: what is summed of a row of ``each``, and over what; None: over rows
+    "wer": ("word_errors", "words"),
+    "cer": ("char_errors", "chars"),
+    "share_over_half": (lambda row: row["wer"] > 0.5, None),
+    "share_skipped": (lambda row: row["skipped"] > 0, None),
+    "share_repeated": (lambda row: row["repeated"] > 0, None),
+    "share_inserted": (lambda row: row["inserted"] > 0, None),
+    "similarity": ("similarity", None),
+    "dnsmos_ovrl": ("dnsmos_ovrl", None),
+}
+
+
+def pooled(scores: Sequence[Mapping]) -> dict:
+    """Scores of the same trials by models that differ in their seed alone, as one: ``seeds``, ``utterances`` of each,
+    and the figures of POOLED over all rows with intervals by ``hierarchical_interval``. Error rates are there where all
+    had a recogniser. UserError where the scores are of other trials or by other instruments.
+    """
+    grids = [sorted(score["each"], key=lambda row: row["id"]) for score in scores]
+    if len({(s["recogniser"], s["extractor"], *(r["id"] for r in grid)) for s, grid in zip(scores, grids)}) > 1:
+        raise UserError("scores of other trials or by other instruments cannot be pooled; score all of them again")
+    figures = {"seeds": {"value": len(scores)}, "utterances": len(grids[0])}
+    for name, (amount, weight) in POOLED.items():
+        if scores[0].get(name) is None:
+            continue
+        amounts = [[_told(amount, row) for row in grid] for grid in grids]
+        weights = [[1.0 if weight is None else row[weight] for row in grid] for grid in grids]
+        interval = hierarchical_interval(amounts, weights)
+        figures[name] = {"value": float(np.sum(amounts) / np.sum(weights)), "interval": list(interval)}
+    return figures
+
+
+def _told(amount: str | Callable[[Mapping], bool], row: Mapping) -> float:
+    return float(row[amount] if isinstance(amount, str) else amount(row))
