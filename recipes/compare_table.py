@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     runs = {name: [options.work_dir / name / f"seed_{seed}" for seed in options.seeds] for name in options.systems}
     times = json.loads((options.work_dir / "times.json").read_text())
-    text = terms(runs) + conditions(times)
+    text = ""
     for place, found in enumerate(options.lists):
         rows = {name: {**spoken(exps, found, options.steps), **effort(exps)} for name, exps in runs.items()}
         for name, row in rows.items():
@@ -52,7 +52,8 @@ def main(argv: list[str] | None = None) -> None:
             points = {name: curve(exps, found, times["systems"][name]) for name, exps in runs.items()}
             rows = {f"{name}, {steps}": row for name, curve in points.items() for steps, row in curve.items()}
             text += f"\n{found}, by solver steps:\n\n" + markdown_table(rows)
-            draw(points, options.steps, options.work_dir / "plots")
+            draw(points, options.work_dir / "plots")
+    text = terms(runs) + conditions(times, next(iter(rows.values()))) + text
     write_whole(options.work_dir / "table.md", text.encode())
     print(text, end="")
 
@@ -109,17 +110,18 @@ def terms(runs: Mapping[str, Sequence[Path]]) -> str:
     return f"Training: {'; '.join(shared)}.\n" + f"Different: {'; '.join(apart) or 'nothing'}.\n"
 
 
-def conditions(times: Mapping) -> str:
-    """What the times hold for."""
+def conditions(times: Mapping, row: Mapping) -> str:
+    """What measured the figures, and what the times hold for."""
     machine, settings = times["machine"], times["settings"]
     return (
         f"RTF: median [min, max] of {settings['rounds']} rounds in turns by {settings['engine']}, "
         f"{settings['threads']} threads, {machine['cpu']}, load {machine['load']}; "
         "other intervals: 95 %, over seeds and utterances.\n"
+        f"Recogniser: {row['recogniser'] or 'none'}; similarity by {row['extractor']}; DNSMOS P.835 overall.\n"
     )
 
 
-def draw(points: Mapping[str, Mapping[str, Mapping]], main_steps: str, folder: Path) -> None:
+def draw(points: Mapping[str, Mapping[str, Mapping]], folder: Path) -> None:
     """Two PNGs: qualities against solver steps, and against RTF."""
     from matplotlib.figure import Figure
 
