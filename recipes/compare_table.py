@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 QUALITIES = ("wer", "similarity", "dnsmos_ovrl")
+PLOTS = {  # what stands on the x axis, and where a row stands there
+    "steps": ("solver steps", lambda steps, row: int(steps)),
+    "speed": ("RTF", lambda steps, row: row["real_time"]["value"]),
+}
 TIMED = ("decoding_steps", "network_evaluations", "real_time")
 
 
@@ -127,16 +131,17 @@ def draw(points: Mapping[str, Mapping[str, Mapping]], folder: Path) -> None:
 
     folder.mkdir(exist_ok=True)
     held = [key for key in QUALITIES if all(key in row for curve in points.values() for row in curve.values())]
-    for name in ("steps", "speed"):
+    counts = sorted({int(steps) for curve in points.values() for steps in curve})
+    for name, (label, place) in PLOTS.items():
         figure = Figure(figsize=(4 * len(held), 3.6), layout="constrained")
         for axes, quality in zip(figure.subplots(1, len(held), squeeze=False)[0], held):
             for system, curve in points.items():
-                if name == "steps":
-                    place = {steps: int(steps) for steps in curve}
-                else:
-                    place = {steps: row["real_time"]["value"] for steps, row in curve.items()}
-                trace(axes, system, [(place[steps], row[quality]) for steps, row in curve.items()], COLUMNS[quality][1])
-            axes.set(xscale="log", xlabel="solver steps" if name == "steps" else "RTF", ylabel=COLUMNS[quality][0])
+                marks = [(place(steps, row), row[quality]) for steps, row in curve.items()]
+                trace(axes, system, marks, COLUMNS[quality][1])
+            axes.set(xscale="log", xlabel=label, ylabel=COLUMNS[quality][0])
+            if name == "steps":
+                axes.set_xticks(counts, labels=map(str, counts))
+                axes.minorticks_off()
             axes.grid(alpha=0.3)
             axes.legend(fontsize=7)
         beside = folder / f".{name}.part.png"
