@@ -59,6 +59,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(options: argparse.Namespace) -> dict:
     """Conditions, and under ``systems`` for each name and number of steps its ``costs`` and its ``real_time``."""
+    if options.rounds < 1 or options.count < 1:
+        raise UserError("--rounds and --count want numbers from 1 on")
     trials = read_trials(options.trials)[: options.count]
     settings = {"rounds": options.rounds, "trials": len(trials), "threads": torch.get_num_threads()}
     loaded: dict[str, tuple[TTS, list[Voice]]] = {}

@@ -35,6 +35,7 @@ listed() { basename "$1" .tsv; }
 [ -d "$conf_dir" ] || fail "--conf_dir: no folder '$conf_dir'"
 [ -n "$work_dir" ] || fail "--work_dir is wanted: where the runs go"
 [ -n "$frames$codes" ] || fail "--frames or --codes is wanted: packs that recipes/encode.py has left"
+[ -z "$codes" ] || [ -n "$rvq_codec" ] || fail "--codes wants --rvq_codec, the codec that made them"
 [ -n "$trials" ] || fail "--trials is wanted: lists that recipes/make_trials.py has left"
 for list in $trials; do [ -f "$list" ] || fail "--trials: no file '$list'"; done
 [ -z "$(for list in $trials; do listed "$list"; done | sort | uniq -d)" ] || fail "--trials: two lists have one name"

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 QUALITIES = ("wer", "similarity", "dnsmos_ovrl")
+PLOTS = {  # what stands on the x axis, and where a row stands there
+    "steps": ("solver steps", lambda steps, row: int(steps)),
+    "speed": ("RTF", lambda steps, row: row["real_time"]["value"]),
+}
 TIMED = ("decoding_steps", "network_evaluations", "real_time")
 
 
@@ -40,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     runs = {name: [options.work_dir / name / f"seed_{seed}" for seed in options.seeds] for name in options.systems}
     times = json.loads((options.work_dir / "times.json").read_text())
-    text = terms(runs) + conditions(times)
+    text = ""
     for place, found in enumerate(options.lists):
         rows = {name: {**spoken(exps, found, options.steps), **effort(exps)} for name, exps in runs.items()}
         for name, row in rows.items():
@@ -52,7 +56,8 @@ def main(argv: list[str] | None = None) -> None:
             points = {name: curve(exps, found, times["systems"][name]) for name, exps in runs.items()}
             rows = {f"{name}, {steps}": row for name, curve in points.items() for steps, row in curve.items()}
             text += f"\n{found}, by solver steps:\n\n" + markdown_table(rows)
-            draw(points, options.steps, options.work_dir / "plots")
+            draw(points, options.work_dir / "plots")
+    text = terms(runs) + conditions(times, next(iter(rows.values()))) + text
     write_whole(options.work_dir / "table.md", text.encode())
     print(text, end="")
 
@@ -109,32 +114,34 @@ def terms(runs: Mapping[str, Sequence[Path]]) -> str:
     return f"Training: {'; '.join(shared)}.\n" + f"Different: {'; '.join(apart) or 'nothing'}.\n"
 
 
-def conditions(times: Mapping) -> str:
-    """What the times hold for."""
+def conditions(times: Mapping, row: Mapping) -> str:
+    """What measured the figures, and what the times hold for."""
     machine, settings = times["machine"], times["settings"]
     return (
         f"RTF: median [min, max] of {settings['rounds']} rounds in turns by {settings['engine']}, "
         f"{settings['threads']} threads, {machine['cpu']}, load {machine['load']}; "
         "other intervals: 95 %, over seeds and utterances.\n"
+        f"Recogniser: {row['recogniser'] or 'none'}; similarity by {row['extractor']}; DNSMOS P.835 overall.\n"
     )
 
 
-def draw(points: Mapping[str, Mapping[str, Mapping]], main_steps: str, folder: Path) -> None:
+def draw(points: Mapping[str, Mapping[str, Mapping]], folder: Path) -> None:
     """Two PNGs: qualities against solver steps, and against RTF."""
     from matplotlib.figure import Figure
 
     folder.mkdir(exist_ok=True)
     held = [key for key in QUALITIES if all(key in row for curve in points.values() for row in curve.values())]
-    for name in ("steps", "speed"):
+    counts = sorted({int(steps) for curve in points.values() for steps in curve})
+    for name, (label, place) in PLOTS.items():
         figure = Figure(figsize=(4 * len(held), 3.6), layout="constrained")
         for axes, quality in zip(figure.subplots(1, len(held), squeeze=False)[0], held):
             for system, curve in points.items():
-                if name == "steps":
-                    place = {steps: int(steps) for steps in curve}
-                else:
-                    place = {steps: row["real_time"]["value"] for steps, row in curve.items()}
-                trace(axes, system, [(place[steps], row[quality]) for steps, row in curve.items()], COLUMNS[quality][1])
-            axes.set(xscale="log", xlabel="solver steps" if name == "steps" else "RTF", ylabel=COLUMNS[quality][0])
+                marks = [(place(steps, row), row[quality]) for steps, row in curve.items()]
+                trace(axes, system, marks, COLUMNS[quality][1])
+            axes.set(xscale="log", xlabel=label, ylabel=COLUMNS[quality][0])
+            if name == "steps":
+                axes.set_xticks(counts, labels=map(str, counts))
+                axes.minorticks_off()
             axes.grid(alpha=0.3)
             axes.legend(fontsize=7)
         beside = folder / f".{name}.part.png"

@@ -15,7 +15,6 @@ import torch
 from stage import stage
 from train import parser_of, tasks
 
-from latent_tts.data.frame_pack import FramePack
 from latent_tts.errors import UserError
 from latent_tts.frames import FrameLM, Sampling
 from latent_tts.model_dir import load_codec
@@ -44,18 +43,11 @@ def described(config: Path) -> FrameLM:
 
 
 def source_of(lm: FrameLM, config: Path, sources: list[list[Path]]) -> list[Path]:
-    """The codec and pack with the frames of ``lm``. UserError where there is none, or the pack is of another codec."""
-    codecs = [load_codec(codec) for codec, _ in sources]
-    for codec, source in zip(codecs, sources):
-        if codec.frame_format != lm.frame_format:
-            continue
-        width = FramePack(source[1] / "train").frames.shape[1]
-        if width != lm.frame_format.width:
-            raise UserError(
-                f"{source[1]} has frames of {width}, {source[0]} makes {lm.frame_format}; encode them again"
-            )
-        return source
-    known = ", ".join(f"{source[0]} {codec.frame_format}" for codec, source in zip(codecs, sources))
+    """The codec with the frames of ``lm``, and its pack. UserError where there is none."""
+    formats = [load_codec(codec).frame_format for codec, _ in sources]
+    if lm.frame_format in formats:
+        return sources[formats.index(lm.frame_format)]
+    known = ", ".join(f"{codec} with {its_format}" for (codec, _), its_format in zip(sources, formats))
     raise UserError(f"{config} speaks frames of {lm.frame_format}, but there is only {known}")
 
 

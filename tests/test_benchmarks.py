@@ -13,6 +13,7 @@ import pytest
 import torch
 from tiny import tiny_model
 
+from latent_tts.evaluate.trials import Trial, write_trials
 from latent_tts.model_dir import load_codec
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -240,6 +241,28 @@ def test_a_wrong_option_of_speed_is_one_line(load, capsys, options):
     assert load("speed").main(["--peers", "--threads", "1", *options]) == 2
     said = capsys.readouterr().err
     assert said.startswith("speed: error: ") and said.count("\n") == 1
+
+
+def test_models_take_turns_at_trials(load, tmp_path, reference, capsys):
+    """What a solver's step costs shows in the evaluations; a model loaded once serves all its numbers of steps."""
+    write_trials(tmp_path / "list.tsv", [Trial("a", "One. Two.", reference, "s"), Trial("b", "Three.", reference, "s")])
+    models = {kind: tiny_model(tmp_path / kind, lm=kind) for kind in ("latent_lm", "prefix_lm")}
+    systems = [("latent_lm", "4"), ("latent_lm", "1"), ("prefix_lm", "2")]
+    options = [word for name, steps in systems for word in ("--system", name, steps, str(models[name]))]
+    options += ["--trials", str(tmp_path / "list.tsv"), "--rounds", "1"]
+    assert load("real_time").main([*options, "--out", str(tmp_path / "times.json")]) == 0
+    report = json.loads((tmp_path / "times.json").read_text())
+    assert report["settings"]["trials"] == 2 and report["settings"]["engine"] == "torch"
+    found = {(name, steps): figures for name, points in report["systems"].items() for steps, figures in points.items()}
+    assert list(found) == systems
+    for (_, steps), figures in found.items():
+        begun, asked = figures["decoding_steps"], figures["network_evaluations"]
+        assert begun > 12.5, "frames a second, and a last step for each sentence"
+        assert asked - begun == pytest.approx(12.5 * 2 * int(steps)), "the head, with a condition and without"
+        assert figures["real_time"]["median"] > 0
+    assert capsys.readouterr().out.count("\n") == 5
+    assert load("real_time").main([*options, "--count", "0"]) == 2
+    assert capsys.readouterr().err == "real_time: error: --rounds and --count want numbers from 1 on\n"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")

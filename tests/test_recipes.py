@@ -161,6 +161,10 @@ def test_a_killed_training_is_resumed(whole):
     assert 0 < whole.killed_at < steps
     assert f"train: codec: resuming at step {whole.killed_at} of {steps}" in whole.said
     assert step_of(whole.folder / "exp/codec/checkpoints/last.ckpt") == steps
+    record = json.loads((whole.folder / "exp/codec/train.json").read_text())
+    (call,) = record["calls"]
+    assert (call["first"], call["last"]) == (whole.killed_at, steps), "what was killed has no time"
+    assert call["seconds"] > 0 and call["processes"] == 1 and record["parameters"] > 0
     first, second = steps_logged(whole.folder / "exp/codec")
     assert min(first, default=0) <= 1 and len(second) == steps - whole.killed_at
     assert min(second) >= whole.killed_at, "the second call began anew"

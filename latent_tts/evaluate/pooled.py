@@ -40,6 +40,7 @@ def _times_drawn(rng: np.random.Generator, size: int, draws: int) -> np.ndarray:
     return np.bincount(picks.ravel(), minlength=draws * size).reshape(draws, size).astype(np.float64)
 
 
+INSTRUMENTS = ("recogniser", "extractor")
 POOLED = {  # figure: what is summed of a row of ``each``, and over what; None: over rows
     "wer": ("word_errors", "words"),
     "cer": ("char_errors", "chars"),
@@ -54,13 +55,14 @@ POOLED = {  # figure: what is summed of a row of ``each``, and over what; None: 
 
 def pooled(scores: Sequence[Mapping]) -> dict:
     """Scores of the same trials by models that differ in their seed alone, as one: ``seeds``, ``utterances`` of each,
-    and the figures of POOLED over all rows with intervals by ``hierarchical_interval``. Error rates are there where all
-    had a recogniser. UserError where the scores are of other trials or by other instruments.
+    the INSTRUMENTS, and the figures of POOLED over all rows with intervals by ``hierarchical_interval``. Error rates
+    are there where a recogniser was. UserError where the scores are of other trials or by other instruments.
     """
     grids = [sorted(score["each"], key=lambda row: row["id"]) for score in scores]
-    if len({(s["recogniser"], s["extractor"], *(r["id"] for r in grid)) for s, grid in zip(scores, grids)}) > 1:
+    measured = [{name: score[name] for name in INSTRUMENTS} for score in scores]
+    if any((m, [r["id"] for r in g]) != (measured[0], [r["id"] for r in grids[0]]) for m, g in zip(measured, grids)):
         raise UserError("scores of other trials or by other instruments cannot be pooled; score all of them again")
-    figures = {"seeds": {"value": len(scores)}, "utterances": len(grids[0])}
+    figures = measured[0] | {"seeds": {"value": len(scores)}, "utterances": len(grids[0])}
     for name, (amount, weight) in POOLED.items():
         if scores[0].get(name) is None:
             continue

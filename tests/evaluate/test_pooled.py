@@ -49,7 +49,9 @@ def test_seeds_are_pooled():
     second["each"].reverse()
     figures = pooled([first, second])
     assert (figures["seeds"], figures["utterances"]) == ({"value": 2}, 3)
-    values = {name: figures[name]["value"] for name in figures if name not in ("seeds", "utterances")}
+    assert (figures["recogniser"], figures["extractor"]) == ("base", "encoder")
+    names = figures.keys() - {"seeds", "utterances", "recogniser", "extractor"}
+    values = {name: figures[name]["value"] for name in names}
     assert values == pytest.approx(
         {"wer": 12 / 60, "cer": 12 / 240, "share_over_half": 1 / 6, "share_skipped": 3 / 6, "share_repeated": 0}
         | {"share_inserted": 0, "similarity": 0.2, "dnsmos_ovrl": 3}
@@ -58,7 +60,8 @@ def test_seeds_are_pooled():
     unread = score_of([0, 1], recogniser=None, wer=None, cer=None, share_over_half=None)
     for name in ("share_skipped", "share_repeated", "share_inserted"):
         del unread[name]
-    assert pooled([unread]).keys() == {"seeds", "utterances", "similarity", "dnsmos_ovrl"}
+    about = {"seeds", "utterances", "recogniser", "extractor"}
+    assert pooled([unread]).keys() == about | {"similarity", "dnsmos_ovrl"}
 
 
 def test_what_cannot_be_pooled_is_refused():
