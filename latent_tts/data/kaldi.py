@@ -74,7 +74,7 @@ def read_data_dir(path: str | Path) -> list[Entry]:
 
 def read_segments(path: str | Path) -> dict[str, tuple[str, audio.Span]]:
     """utt -> (recording, (begin, end) in seconds). Raises UserError for a line that is none."""
-    return {utt: _segment(Path(path), utt, value) for utt, value in read_table(path).items()}
+    return {utt: segment(Path(path), utt, value) for utt, value in read_table(path).items()}
 
 
 def places(folder: Path, wavs: Mapping[str, str]) -> dict[str, tuple[str, audio.Span | None]]:
@@ -236,7 +236,7 @@ def _check_segments(folder: Path, tables: dict[str, dict[str, str]]) -> list[str
     lasts: dict[str, float] = {}
     for number, (utt, value) in enumerate(tables.get("segments", {}).items(), start=1):
         try:
-            recording, (_, end) = _segment(folder / "segments", utt, value)
+            recording, (_, end) = segment(folder / "segments", utt, value)
         except UserError as error:
             problems.append(str(error))
             continue
@@ -292,7 +292,8 @@ def _seconds(folder: Path, utt: str, value: str) -> float:
     return seconds
 
 
-def _segment(path: Path, utt: str, value: str) -> tuple[str, audio.Span]:
+def segment(path: Path, utt: str, value: str) -> tuple[str, audio.Span]:
+    """What the line of ``utt`` in ``segments`` says. UserError where that is no stretch of a recording."""
     try:
         recording, begin, end = value.split()
         span = float(begin), float(end)
