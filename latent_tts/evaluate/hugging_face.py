@@ -40,7 +40,7 @@ class HuggingFaceWhisper:
         from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
         self.processor = _loaded(WhisperProcessor, source)
-        self.model = _loaded(WhisperForConditionalGeneration, source, use_safetensors=True).eval()
+        self.model = _model(WhisperForConditionalGeneration, source)
         self.threads = threads
 
     @torch.inference_mode()
@@ -51,7 +51,8 @@ class HuggingFaceWhisper:
         window = self.processor.feature_extractor.n_samples
         longer = {"truncation": False, "padding": "longest"} if len(wav) > window else {}
         heard = self.processor(wav, sampling_rate=RATE, return_attention_mask=True, return_tensors="pt", **longer)
-        told = {"language": language, "task": "transcribe"} if self.model.generation_config.is_multilingual else {}
+        many = getattr(self.model.generation_config, "is_multilingual", False)
+        told = {"language": language, "task": "transcribe"} if many else {}
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
@@ -81,7 +82,7 @@ class XVectorEncoder:
         from transformers import AutoFeatureExtractor, WavLMForXVector
 
         self.extractor = _loaded(AutoFeatureExtractor, folder)
-        self.model = _loaded(WavLMForXVector, folder, use_safetensors=True).eval()
+        self.model = _model(WavLMForXVector, folder)
         self.name = f"WavLMForXVector {Path(folder).resolve().name}"
 
     @torch.inference_mode()
@@ -125,6 +126,14 @@ def require_name(name: str) -> None:
         urlopen(Request(place, method="HEAD"), timeout=10).close()  # transformers would try six times
     except OSError as error:
         raise UserError(f"{name} is no folder here, and {place} cannot be reached ({error}); give a folder") from None
+
+
+def _model(kind: type, source: str | Path) -> torch.nn.Module:
+    """A model with every weight of its kind read from ``source``, ready to use."""
+    model, found = _loaded(kind, source, use_safetensors=True, output_loading_info=True)
+    if lacking := sorted(found["missing_keys"]):
+        raise UserError(f"{source}: no {kind.__name__}, its weights lack {lacking[0]}; give a folder that holds one")
+    return model.eval()
 
 
 def _loaded(kind: type, source: str | Path, **how: object):

@@ -8,18 +8,18 @@ from latent_tts.evaluate.wer import standardise
 def leaked_words(text: str, reference_text: str, heard: str) -> int:
     """How many words of the reference ``heard`` begins with that the text has no place for.
 
-    All three go through the standardiser first. It is the length k of the longest beginning of ``heard`` that is a run
-    of words of ``reference_text`` and whose loss would save k word errors against ``text``: words put in before it. So
-    a first word that is misread as one of the reference's does not count, nor do words with which both begin. A word
-    that the cut of a reference left in halves is no word of it and hides those behind it; it is still a word error. A
-    word of the text that is said twice counts where the reference has it, too.
+    All three go through the standardiser first. Of the beginnings of ``heard`` that are a run of words of
+    ``reference_text`` it is the one without which there are fewest word errors against ``text``, if leaving it out
+    saves more errors than half its words: most of it was put in. So a first word that is misread as one of the
+    reference's does not count, nor do words with which both begin. A word that the cut of a reference left in halves is
+    no word of it and hides those behind it; it is still a word error. A word of the text that is said twice counts
+    where the reference has it, too.
     """
     said, reference, words = (standardise(each).split() for each in (text, reference_text, heard))
     errors = _errors_by_start(said, words)
-    for count in range(min(len(words), len(reference)), 0, -1):
-        if errors[0] - errors[count] == count and _holds(reference, words[:count]):
-            return count
-    return 0
+    runs = [count for count in range(1, len(words) + 1) if _holds(reference, words[:count])]
+    best = min(runs, key=lambda count: (errors[count], -count), default=0)
+    return best if errors[0] - errors[best] > best / 2 else 0
 
 
 def _errors_by_start(said: list[str], heard: list[str]) -> list[int]:

@@ -202,7 +202,7 @@ def _reader(first: str, folder: Path, librispeech: str | Path | None) -> Callabl
 def _own_line(line: str, folder: Path) -> Trial:
     cells = line.split("\t")
     if len(cells) != len(HEADER) or not all(cells[:4]):
-        raise UserError("want five columns and an id of its own; the last column alone may be empty")
+        raise UserError("want five columns; the last one alone may be empty")
     return Trial(cells[0], cells[1], folder / cells[2], cells[3], cells[4])
 
 
