@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latent_tts.errors import UserError
-from latent_tts.evaluate import hugging_face
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +49,9 @@ def load_recogniser(whisper_dir: str | Path, threads: int = 1) -> WhisperModel |
     """
     require_recogniser(whisper_dir)
     if not is_ctranslate2(whisper_dir):
-        return hugging_face.HuggingFaceWhisper(whisper_dir, threads)
+        from latent_tts.evaluate.hugging_face import HuggingFaceWhisper
+
+        return HuggingFaceWhisper(whisper_dir, threads)
     from faster_whisper import WhisperModel
 
     return WhisperModel(
@@ -62,6 +63,8 @@ def require_recogniser(whisper_dir: str | Path) -> None:
     """UserError where no recogniser lies in ``whisper_dir``, nor can be fetched by that name."""
     if is_ctranslate2(whisper_dir):
         return
+    from latent_tts.evaluate import hugging_face
+
     if hugging_face.is_folder(whisper_dir):
         hugging_face.require_transformers(whisper_dir)
     elif re.fullmatch(r"[\w.-]+/[\w.-]+", str(whisper_dir)) and not Path(whisper_dir).exists():
