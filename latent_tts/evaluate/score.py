@@ -119,8 +119,8 @@ def require_packages(whisper_dir: str | Path | None = None, *others: str) -> Non
     """UserError, in one line, for what scoring imports and is not installed, ``others`` among it."""
     needed = ["resemblyzer", "librosa", "speechmos", "pystoi", *others]
     if whisper_dir:
-        reader = "faster_whisper" if wer.is_ctranslate2(whisper_dir) else "transformers"
-        needed += [reader, "whisper_normalizer", "jiwer"]
+        own = ["faster_whisper"] if wer.is_ctranslate2(whisper_dir) else []  # any other says itself what it needs
+        needed += [*own, "whisper_normalizer", "jiwer"]
     lacking = [name for name in needed if find_spec(name) is None]
     if lacking:
         raise UserError(
