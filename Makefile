@@ -29,7 +29,7 @@ $(VENV)/.installed: $(PACKAGING) | $(VENV)/bin/python
 
 # --no-deps: Resemblyzer names webrtcvad, which needs a compiler; webrtcvad-wheels (an extra) is the same module.
 $(VENV)/.installed-extras: $(VENV)/.installed
-	$(PIP) --editable '.[train,eval,server,demo,docs,test]'
+	$(PIP) --editable '.[train,eval,transformers,server,demo,docs,test]'
 	$(PIP) --no-deps 'resemblyzer>=0.1.4'
 	touch $@
 

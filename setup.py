@@ -31,6 +31,7 @@ EXTRAS = {
         "vector-quantize-pytorch>=1.32,<2",  # codes; the weights of an rvq codec have its names
         "matplotlib",
         "librosa>=0.10,<1",
+        "lhotse>=1.30,<2",  # data directories to and from its manifests
     ],
     # Resemblyzer joins these by `pip install --no-deps resemblyzer` (see Makefile): it asks for webrtcvad,
     # which needs a C compiler and pkg_resources; webrtcvad-wheels is the same module, built.
@@ -44,7 +45,10 @@ EXTRAS = {
         "librosa>=0.10,<1",
         "scipy<2",  # Resemblyzer imports what SciPy 2 drops
         "onnxruntime",
+        "jinja2",  # the page of a score; torch asks for it as well
     ],
+    # Instruments by folder or name: a Whisper or a WavLM of Hugging Face.
+    "transformers": ["transformers>=4.56"],
     # Codecs that benchmarks/codec.py compares ours to. Vocos asks for encodec 0.1.1, whose licence is CC BY-NC 4.0, and
     # imports torchaudio, hence the pair that goes together.
     "bench": [
@@ -72,7 +76,7 @@ setup(
     license_files=["LICENSE", "NOTICE"],
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["latent_tts", "latent_tts.*"]),
-    package_data={"latent_tts": ["text/phones.txt", "models/*/*"]},
+    package_data={"latent_tts": ["text/phones.txt", "models/*/*", "evaluate/page.html"]},
     install_requires=CORE,
     extras_require=EXTRAS,
     entry_points={

@@ -1,6 +1,6 @@
 """Stage 8: score spoken trials, as `tts eval speech` does: WER and CER, speaker similarity, DNSMOS.
 
-Leaves row.md and pictures of reference and speech beside score.json, which comes last.
+Leaves row.md, pictures of reference and speech, and report.html beside score.json, which comes last.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Stage 7b: speak every trial of a list with a model directory. Files that are there already are kept."""
+"""Stage 7b: speak every trial of a list with a model directory. Files that are there already are kept.
+
+How long each took is noted in speed.jsonl beside them, from which the score has its real-time factor and the seed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import argparse
 import os
 import sys
 import time
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import torch
@@ -15,6 +18,7 @@ from stage import progress, stage
 from latent_tts import TTS, Sampling, audio
 from latent_tts.data.kaldi import write_table
 from latent_tts.engine.accelerate import ENGINES
+from latent_tts.evaluate import speed
 from latent_tts.evaluate.trials import Trial, read_trials
 
 
@@ -41,19 +45,23 @@ def main(argv: list[str] | None = None) -> None:
     todo = {trial: wav for trial, wav in wavs.items() if not wav.exists()}
     if todo:
         tts = TTS.from_dir(options.model, engine=options.engine, threads=options.threads or None)
-        speak(tts, todo, sampling, options.reference_text)
+        speak(tts, todo, sampling, options.reference_text, options.threads)
     if options.scp:
         write_table(options.scp, {t.id: os.path.relpath(wav, options.scp.parent) for t, wav in wavs.items()})
 
 
-def speak(tts: TTS, todo: dict[Trial, Path], sampling: Sampling, with_text: bool) -> None:
-    """Write the sound of each trial, and say how long that took against how long it lasts."""
+def speak(tts: TTS, todo: dict[Trial, Path], sampling: Sampling, with_text: bool, threads: int) -> None:
+    """Write the sound of each trial, note and say how long that took against how long it lasts."""
     spent = made = 0.0
+    used = threads or ("auto" if tts.engine == "onnx" else torch.get_num_threads())
+    about = {"engine": tts.engine, "threads": used, **asdict(sampling)}
     for trial, path in progress(todo.items(), desc="speak", unit="utt"):
         voice = tts.clone(trial.reference, trial.reference_text if with_text else None)
         before = time.perf_counter()
         wav = tts.speak(trial.text, voice, sampling)
-        spent, made = spent + time.perf_counter() - before, made + len(wav) / tts.sample_rate
+        took, lasts = time.perf_counter() - before, len(wav) / tts.sample_rate
+        spent, made = spent + took, made + lasts
+        speed.note(path.parent, trial.id, took, lasts, **about)
         audio.write(path, wav, tts.sample_rate)
     share = f"{spent / made:.3f} of real time by {tts.engine}"
     print(f"synthesize: {len(todo)} trials, {made:.1f} s at {share}", file=sys.stderr)

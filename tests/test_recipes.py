@@ -102,7 +102,7 @@ def whole(tmp_path_factory) -> Run:
 def test_from_nothing_to_a_score(whole):
     assert re.findall(r"^stage (\d)", whole.said, re.MULTILINE) == list("012345678")
     score = json.loads((whole.speech / "score.json").read_text())
-    assert score["utterances"] == 2 and score["wer"] is None
+    assert score["utterances"] == 2 and score["wer"] is None and score["real_time"]["value"] > 0
     assert 1 <= score["dnsmos_ovrl"]["value"] <= 5 and -1 <= score["similarity"]["value"] <= 1
     spoken = dict(line.split() for line in (whole.speech / "wav.scp").read_text().splitlines())
     assert len(spoken) == 2
@@ -111,6 +111,7 @@ def test_from_nothing_to_a_score(whole):
         assert len(wav) > 0 and sample_rate == 16000
         assert (whole.speech / "pictures" / f"{utt}.png").read_bytes().startswith(b"\x89PNG")
     assert (whole.speech / "row.md").read_text() in whole.said
+    assert all(utt in (whole.speech / "report.html").read_text("utf-8") for utt in spoken)
     assert "Traceback" not in whole.said and "Warning" not in whole.said
 
 

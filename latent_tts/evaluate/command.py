@@ -1,4 +1,6 @@
-"""``tts eval``: figures of a codec or of spoken trials, a folder of score.json, row.md and pictures for each."""
+"""``tts eval``: figures of a codec or of spoken trials, a folder of score.json, row.md and pictures for each; of trials
+also report.html, to be opened in a browser.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from pathlib import Path
 
 from latent_tts.errors import UserError
 from latent_tts.evaluate.report import SYSTEMS, markdown_table, write_score
+from latent_tts.files import write_whole
 
 
 def evaluate(argv: list[str], parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> None:
@@ -33,18 +36,22 @@ def parser(parser_class: type[argparse.ArgumentParser]) -> argparse.ArgumentPars
     add("--count", type=_natural, default=30, metavar="N", help="how many of the data directory; default: 30")
     names = ", ".join(SYSTEMS)
     add("--systems", nargs="+", choices=SYSTEMS, default=tuple(SYSTEMS), metavar="NAME", help=f"of {names}")
-    about = "Score spoken trials: what a recogniser hears, similarity to the reference, DNSMOS."
+    about = "Score spoken trials: what a recogniser hears, similarity to the reference, DNSMOS; a page to look at."
     speech = verbs.add_parser("speech", help="the trials of a list, spoken", description=about)
     speech.set_defaults(run=_speech)
     add = speech.add_argument
-    add("--trials", type=Path, required=True, metavar="TSV", help="the trial list")
+    add("--trials", type=Path, required=True, metavar="FILE", help="the trial list, or one of Seed-TTS, F5-TTS, VALL-E")
+    add("--librispeech", type=Path, metavar="DIR", help="folder of the prompts of F5-TTS's list, such as test-clean")
     add("--wavs", type=Path, required=True, metavar="DIR", help="folder with <trial id>.wav")
     add("--name", metavar="NAME", help="of the row; default: of the folder")
-    for each in (codec, speech):
+    about = "similarity by this WavLMForXVector folder, too, such as one of wavlm-base-plus-sv"
+    add("--similarity_model", "--similarity-model", type=Path, metavar="DIR", help=about)
+    about = "Whisper: a CTranslate2 folder (tools/get_whisper.sh), a Hugging Face one or its name; none: no WER"
+    for each, drawn in ((codec, 3), (speech, 50)):
         add = each.add_argument
-        add("--whisper", type=Path, metavar="DIR", help="CTranslate2 Whisper (tools/get_whisper.sh); none: no WER")
+        add("--whisper", type=Path, metavar="DIR", help=about)
         add("--out", type=Path, required=True, metavar="DIR", help="folder for score.json, row.md, pictures")
-        add("--pictures", type=_natural, default=3, metavar="N", help="how many are drawn; default: 3")
+        add("--pictures", type=_natural, default=drawn, metavar="N", help=f"how many are drawn; default: {drawn}")
     return top
 
 
@@ -74,18 +81,24 @@ def _codec(options: argparse.Namespace) -> None:
 
 def _speech(options: argparse.Namespace) -> None:
     from latent_tts import audio
+    from latent_tts.evaluate.hugging_face import require_folder
+    from latent_tts.evaluate.page import write_page
     from latent_tts.evaluate.pictures import Spectrogram, draw
     from latent_tts.evaluate.score import score_speech
     from latent_tts.evaluate.trials import read_trials
 
     _require(options)
-    trials, folder = read_trials(options.trials), _folder(options.out)
-    score = score_speech(trials, options.wavs, options.whisper, _threads())
+    if options.similarity_model:
+        require_folder(options.similarity_model, "a WavLMForXVector model")
+    trials, folder = read_trials(options.trials, options.librispeech), _folder(options.out)
+    score = score_speech(trials, options.wavs, options.whisper, _threads(), options.similarity_model)
     for trial in trials[: options.pictures]:
         heard = Spectrogram(f"reference: {trial.speaker}", *audio.read(trial.reference))
         spoken = Spectrogram(f"speech: {trial.text}", *audio.read(options.wavs / f"{trial.id}.wav"))
         draw(folder / "pictures" / f"{trial.id}.png", [heard, spoken])
-    _leave(folder, score, {options.name or options.wavs.name: score})
+    name = options.name or options.wavs.name
+    write_page(folder / "report.html", name, score, trials, options.wavs, folder / "pictures")
+    _leave(folder, score, {name: score})
 
 
 def _require(options: argparse.Namespace) -> None:
@@ -117,6 +130,6 @@ def _threads() -> int:
 def _leave(folder: Path, score: dict, rows: dict[str, dict]) -> None:
     """Print the table, and leave it and the score."""
     table = markdown_table(rows)
-    (folder / "row.md").write_text(table, encoding="utf-8")
+    write_whole(folder / "row.md", table.encode())
     write_score(folder / "score.json", score)
     sys.stdout.write(table)

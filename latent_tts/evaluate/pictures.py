@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
+from latent_tts.files import write_whole
 from latent_tts.nn.spectral import LogMel
 
 if TYPE_CHECKING:
@@ -97,6 +98,6 @@ def draw(path: Path, panels: Sequence[Panel]) -> None:
         axes.set_title(panel.title, loc="left", fontsize=9, parse_math=False)
     figure.supxlabel("seconds", fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
-    figure.savefig(beside, format="png")
-    os.replace(beside, path)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    write_whole(path, picture.getvalue())

@@ -48,6 +48,7 @@ POOLED = {  # figure: what is summed of a row of ``each``, and over what; None: 
     "share_skipped": (lambda row: row["skipped"] > 0, None),
     "share_repeated": (lambda row: row["repeated"] > 0, None),
     "share_inserted": (lambda row: row["inserted"] > 0, None),
+    "leak": (lambda row: row["leak"] > 0, None),
     "similarity": ("similarity", None),
     "dnsmos_ovrl": ("dnsmos_ovrl", None),
 }

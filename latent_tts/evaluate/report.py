@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from latent_tts.errors import UserError
+from latent_tts.files import write_whole
+
+BOOTSTRAP = {"draws": 2000, "level": 0.95, "seed": 0}  # of the intervals; score.json says so, too
+
 
 def bootstrap_interval(
     amounts: Sequence[float],
     weights: Sequence[float] | None = None,
-    draws: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
+    draws: int = BOOTSTRAP["draws"],
+    level: float = BOOTSTRAP["level"],
+    seed: int = BOOTSTRAP["seed"],
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of ``sum(amounts) / sum(weights)`` over utterances (weights 1: of the
     mean).
@@ -43,14 +47,10 @@ def figure(
 
 
 def write_score(path: str | Path, score: Mapping) -> None:
-    """Write a score as JSON, beside itself and then renamed. A value that is not finite is a ValueError,
-    not a ``NaN``.
-    """
+    """Write a score as JSON, whole or not at all. A value that is not finite is a ValueError, not a ``NaN``."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(score, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, (json.dumps(score, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 SYSTEMS = {"original": "original", "codec": "codec", "griffin_lim": "mel + Griffin-Lim"}  # and how tables call them
@@ -65,7 +65,9 @@ COLUMNS = {
     "stoi": ("STOI", 1, 3),
     "pesq_wb": ("PESQ-wb", 1, 2),
     "mel_distance": ("mel distance", 1, 3),
-    "similarity": ("similarity", 1, 3),
+    "leak": ("leaks %", 100, 1),
+    "similarity": ("similarity (Resemblyzer)", 1, 3),
+    "similarity_xvector": ("similarity ({xvector_extractor})", 1, 3),
     "dnsmos_ovrl": ("DNSMOS", 1, 2),
     "real_time": ("RTF", 1, 3),
     "decoding_steps": ("steps / s", 1, 1),  # of speech
@@ -77,14 +79,32 @@ COLUMNS = {
 
 def markdown_table(scores: Mapping[str, Mapping]) -> str:
     """Scores of one kind by their names, as a table that ends in a line break: ``| name | n | value [low, high] | ...``
-    with the figures that any of them holds, in the order of COLUMNS; "-" where null.
+    with the figures that any of them holds, in the order of COLUMNS; "-" where null. UserError where two have their
+    similarity from different extractors.
     """
     held = [key for key in COLUMNS if any(key in score for score in scores.values())]
-    rows = [["name", "n", *(COLUMNS[key][0] for key in held)], ["---"] * (len(held) + 2)]
+    rows = [["name", "n", *(_common_heading(key, scores) for key in held)], ["---"] * (len(held) + 2)]
     for name, score in scores.items():
-        cells = (_cell(score.get(key), *COLUMNS[key][1:]) for key in held)
+        cells = (shown(key, score.get(key)) for key in held)
         rows.append([name, str(score["utterances"]), *cells])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def heading(key: str, score: Mapping) -> str:
+    """What a column is called; the similarity of a user's own model by that model's name."""
+    return COLUMNS[key][0].format(xvector_extractor=score.get("xvector_extractor"))
+
+
+def _common_heading(key: str, scores: Mapping[str, Mapping]) -> str:
+    names = sorted({heading(key, score) for score in scores.values() if key in score})
+    if len(names) > 1:
+        raise UserError(f"{' and '.join(names)} may not be compared; make a table of each")
+    return names[0]
+
+
+def shown(key: str, value: Mapping | None) -> str:
+    """A figure of column ``key`` as tables show it: ``value [low, high]``."""
+    return _cell(value, *COLUMNS[key][1:])
 
 
 def _cell(value: Mapping | None, scale: float, digits: int) -> str:

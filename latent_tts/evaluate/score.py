@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,38 +13,45 @@ from tqdm import tqdm
 
 from latent_tts import audio
 from latent_tts.errors import UserError
-from latent_tts.evaluate import quality, similarity, wer
-from latent_tts.evaluate.report import figure
+from latent_tts.evaluate import quality, similarity, speed, wer
+from latent_tts.evaluate.hugging_face import XVectorEncoder
+from latent_tts.evaluate.leak import leaked_words
+from latent_tts.evaluate.report import BOOTSTRAP, figure
 from latent_tts.evaluate.trials import Trial
 
 DNSMOS = ("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak", "dnsmos_p808")
 FAULTS = ("skipped", "repeated", "inserted")
 COUNTS = ("words", "word_errors", "chars", "char_errors", *FAULTS)
+Embed = Callable[[np.ndarray, int], np.ndarray]
 RECONSTRUCTION = ("stoi", "pesq_wb", "mel_distance", "similarity", *DNSMOS)
 
 
 def score_speech(
-    trials: Sequence[Trial], wav_dir: str | Path, whisper_dir: str | Path | None = None, threads: int = 1
+    trials: Sequence[Trial],
+    wav_dir: str | Path,
+    whisper_dir: str | Path | None = None,
+    threads: int = 1,
+    similarity_model: str | Path | None = None,
 ) -> dict:
-    """Scores ``wav_dir/<trial id>.wav`` for every trial: intelligibility, similarity to the reference,
-    DNSMOS.
+    """Scores ``wav_dir/<trial id>.wav`` for every trial: intelligibility, similarity to the reference, DNSMOS, and
+    where ``speed.jsonl`` lies beside them also ``real_time`` and ``synthesis``, the seed among it.
 
-    Returns figures ``{"value", "interval"}`` under ``wer``, ``cer``, ``share_over_half`` (these null
-    without a recogniser), ``share_skipped``, ``share_repeated`` and ``share_inserted`` (of utterances with such a
-    word; there with a recogniser alone), ``similarity`` and ``dnsmos_ovrl`` (``_sig``, ``_bak``, ``_p808``), with
-    ``utterances``, ``seconds``, the names of ``recogniser`` and ``extractor``, and ``each``: the same per
-    utterance. Raises UserError if a file or a package is missing.
+    Returns figures ``{"value", "interval"}`` under ``wer``, ``cer``, ``share_over_half``, ``leak`` (the share of
+    utterances that begin with words of their reference; all null without a recogniser), ``share_skipped``,
+    ``share_repeated`` and ``share_inserted`` (of utterances with such a word; there with a recogniser alone),
+    ``similarity``, ``similarity_xvector`` (with ``similarity_model``, a WavLMForXVector folder) and ``dnsmos_ovrl``
+    (``_sig``, ``_bak``, ``_p808``), with ``utterances``, ``seconds``, the names of ``recogniser``, ``extractor`` and
+    ``xvector_extractor``, ``bootstrap``, and ``each``: the same per utterance, ``leak`` in words. Raises UserError if a
+    file or a package is missing.
     """
     require_packages(whisper_dir)
     wavs = {trial.id: Path(wav_dir) / f"{trial.id}.wav" for trial in trials}
     _require(wavs)
     recogniser = wer.load_recogniser(whisper_dir, threads) if whisper_dir else None
-    encoder = similarity.load_encoder()
-
-    @cache
-    def voice(path: Path) -> np.ndarray:
-        return similarity.embed(encoder, *audio.read(path))
-
+    embeds, names = _extractors(similarity_model)
+    voice = cache(lambda key, path: embeds[key](*audio.read(path)))
+    said = cache(lambda path: wer.transcribe(recogniser, audio.read(path, wer.RECOGNISER_RATE)[0]))
+    took = speed.read(wav_dir, wavs)
     readings, each = [], []
     for trial in tqdm(trials, desc="score", unit="utt", disable=not sys.stderr.isatty()):
         wav, sample_rate = audio.read(wavs[trial.id])
@@ -57,12 +64,22 @@ def score_speech(
         if recogniser:
             readings.append(_read(recogniser, wavs[trial.id], trial.text))
             row |= _reading_row(readings[-1])
-        row["similarity"] = similarity.cosine(
-            similarity.embed(encoder, wav, sample_rate), voice(trial.reference)
-        )
+            row["leak"] = leaked_words(trial.text, trial.reference_text or said(trial.reference), row["heard"])
+        if trial.id in took:
+            row["real_time"] = took[trial.id]["spent"] / took[trial.id]["seconds"]
+        for key, embed in embeds.items():
+            row[key] = similarity.cosine(embed(wav, sample_rate), voice(key, trial.reference))
         each.append(row | _dnsmos_row(wav, sample_rate))
-    figures = _figures(each, readings, ("similarity", *DNSMOS))
-    return {**_instruments(whisper_dir), **_shares(readings), **figures}
+    leak = {"leak": figure([float(row["leak"] > 0) for row in each]) if readings else None}
+    figures = _figures(each, readings, (*embeds, *DNSMOS))
+    return {
+        **_instruments(whisper_dir),
+        **names,
+        **speed.figures(took, wavs),
+        **_shares(readings),
+        **leak,
+        **figures,
+    }
 
 
 def score_reconstructions(
@@ -108,7 +125,9 @@ def score_reconstructions(
 def require_packages(whisper_dir: str | Path | None = None, *others: str) -> None:
     """UserError, in one line, for what scoring imports and is not installed, ``others`` among it."""
     needed = ["resemblyzer", "librosa", "speechmos", "pystoi", *others]
-    needed += ["faster_whisper", "whisper_normalizer", "jiwer"] if whisper_dir else []
+    if whisper_dir:
+        own = ["faster_whisper"] if wer.is_ctranslate2(whisper_dir) else []  # any other says itself what it needs
+        needed += [*own, "whisper_normalizer", "jiwer"]
     lacking = [name for name in needed if find_spec(name) is None]
     if lacking:
         raise UserError(
@@ -138,12 +157,24 @@ def _figures(each: list[dict], readings: list[wer.Reading], names: Sequence[str]
     }
 
 
-def _instruments(whisper_dir: str | Path | None) -> dict[str, str | None]:
+def _instruments(whisper_dir: str | Path | None) -> dict[str, object]:
     """What measured: figures of other instruments may not be compared."""
+    here = Path(whisper_dir).resolve().name if whisper_dir and Path(whisper_dir).exists() else whisper_dir
     return {
-        "recogniser": Path(whisper_dir).resolve().name if whisper_dir else None,
+        "recogniser": str(here) if whisper_dir else None,
         "extractor": similarity.EXTRACTOR,
+        "bootstrap": BOOTSTRAP,
     }
+
+
+def _extractors(model: str | Path | None) -> tuple[dict[str, Embed], dict[str, str]]:
+    """What turns (wav (T,), sample rate) into an embedding, by the name of its column; the name of the user's own."""
+    encoder = similarity.load_encoder()
+    embeds: dict[str, Embed] = {"similarity": lambda wav, rate: similarity.embed(encoder, wav, rate)}
+    if model is None:
+        return embeds, {}
+    own = XVectorEncoder(model)
+    return embeds | {"similarity_xvector": own.embed}, {"xvector_extractor": own.name}
 
 
 def _require(wavs: Mapping[str, Path]) -> None:

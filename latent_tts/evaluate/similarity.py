@@ -1,6 +1,7 @@
 """How much one recording's voice is like another's: the cosine between two speaker embeddings.
 
-Figures from different extractors must never be compared, so results name theirs: EXTRACTOR.
+Figures from different extractors must never be compared, so results name theirs: EXTRACTOR, and beside it that of a
+model the user has (``hugging_face.XVectorEncoder``).
 """
 
 from __future__ import annotations

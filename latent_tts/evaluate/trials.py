@@ -7,7 +7,6 @@ reference_text (what the reference says, or empty).
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from latent_tts import audio
+from latent_tts.data import prompt_lists
 from latent_tts.data.kaldi import Entry
 from latent_tts.errors import UserError
 from latent_tts.evaluate.wer import RECOGNISER_RATE, standardise
+from latent_tts.files import write_whole
 
 HEADER = ("id", "text", "reference", "speaker", "reference_text")
 
@@ -133,9 +134,7 @@ def pause_before(wav: np.ndarray, sample_rate: int, max_seconds: float) -> int:
 
 
 def write_trials(path: str | Path, trials: Sequence[Trial]) -> None:
-    """Write the list, beside itself and then renamed; references in or below its folder are written
-    relative to it.
-    """
+    """Write the list, whole or not at all; references in or below its folder are written relative to it."""
     path = Path(path)
     base = path.parent.resolve()
     rows = [HEADER]
@@ -146,35 +145,68 @@ def write_trials(path: str | Path, trials: Sequence[Trial]) -> None:
     for row in rows:
         if any("\t" in cell or "\n" in cell for cell in row):
             raise UserError(f"trial {row[0]!r}: a tab or a line break stands in it; take it out")
-    part = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, "".join("\t".join(row) + "\n" for row in rows).encode())
 
 
-def read_trials(path: str | Path) -> list[Trial]:
-    """The trials of a list. Raises UserError for a broken line, a doubled id, or a reference that is not
-    there.
+def read_trials(path: str | Path, librispeech: str | Path | None = None) -> list[Trial]:
+    """The trials of a list: one of ours, which names its columns, or one of those of ``data.prompt_lists``.
+
+    ``librispeech`` is the folder of the recordings that a list of F5-TTS means. Raises UserError for a broken line, a
+    doubled id, or a reference that is not there.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such trial list")
-    lines = path.read_text(encoding="utf-8").split("\n")
-    if lines[0].split("\t") != list(HEADER):
-        raise UserError(f"{path}: the first line must name the columns: {', '.join(HEADER)} (tab between)")
+    filled = [(number, line) for number, line in enumerate(_lines(path), start=1) if line.strip()]
+    if not filled:
+        raise UserError(f"{path}: holds no trial")
+    number, first = filled[0]
     trials: dict[str, Trial] = {}
-    for number, line in enumerate(lines[1:], start=2):
-        if not line.strip():
-            continue
-        cells = line.split("\t")
-        if len(cells) != len(HEADER) or not all(cells[:4]) or cells[0] in trials:
-            raise UserError(
-                f"{path}:{number}: want five columns and an id of its own; the last column alone may be empty"
-            )
-        trial = Trial(cells[0], cells[1], path.parent / cells[2], cells[3], cells[4])
-        if not trial.reference.is_file():
-            raise UserError(f"{path}:{number}: no reference {trial.reference}")
-        trials[trial.id] = trial
+    try:
+        read = _reader(first, path.parent, librispeech)
+        for number, line in filled[first.split("\t") == list(HEADER) :]:  # noqa: B007 (the except below says it)
+            trial = read(line)
+            if trial.id in trials or "/" in trial.id or not trial.id.strip("."):
+                raise UserError(f"want an id of its own, without a slash (a file is named after it), not {trial.id!r}")
+            if not trial.reference.is_file():
+                raise UserError(f"no reference {trial.reference}")
+            trials[trial.id] = trial
+    except UserError as error:
+        raise UserError(f"{path}:{number}: {error}") from None
     if not trials:
         raise UserError(f"{path}: holds no trial")
     return list(trials.values())
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line.rstrip("\r") for line in path.read_text("utf-8-sig").split("\n")]
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 text; convert it first, for instance with iconv -t UTF-8") from None
+    except OSError:
+        raise UserError(f"{path}: no such trial list") from None
+
+
+def _reader(first: str, folder: Path, librispeech: str | Path | None) -> Callable[[str], Trial]:
+    """What reads the lines of a list in ``folder``, by the shape of its first."""
+    if first.split("\t") == list(HEADER):
+        return lambda line: _own_line(line, folder)
+    read = prompt_lists.reader_for(first, folder, Path(librispeech) if librispeech else None)
+    if read is None:
+        raise UserError(
+            f"the first line must name the columns: {', '.join(HEADER)} (tab between), "
+            "or the list be one of Seed-TTS, F5-TTS or VALL-E"
+        )
+    return lambda line: _prompted(read(line))
+
+
+def _own_line(line: str, folder: Path) -> Trial:
+    cells = line.split("\t")
+    if len(cells) != len(HEADER) or not all(cells[:4]):
+        raise UserError("want five columns; the last one alone may be empty")
+    return Trial(cells[0], cells[1], folder / cells[2], cells[3], cells[4])
+
+
+def _prompted(said: prompt_lists.Prompted) -> Trial:
+    if not (said.id and said.text):
+        raise UserError("it has no id or no text; give both")
+    return Trial(said.id, said.text, said.prompt, said.speaker, said.prompt_text)

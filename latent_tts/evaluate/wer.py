@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from faster_whisper import WhisperModel
 
+    from latent_tts.evaluate.hugging_face import HuggingFaceWhisper
+
 RECOGNISER_RATE = 16000
 
 
@@ -52,21 +54,42 @@ class Reading:
         return self.char_errors / self.chars
 
 
-def load_recogniser(whisper_dir: str | Path, threads: int = 1) -> WhisperModel:
-    """A Whisper model from a CTranslate2 folder (tools/get_whisper.sh fetches one), on the CPU in int8."""
+def load_recogniser(whisper_dir: str | Path, threads: int = 1) -> WhisperModel | HuggingFaceWhisper:
+    """A Whisper model on the CPU: from a CTranslate2 folder (tools/get_whisper.sh fetches one), in int8; or from a
+    Hugging Face folder or name (``openai/whisper-base``), in fp32.
+    """
     require_recogniser(whisper_dir)
+    if not is_ctranslate2(whisper_dir):
+        from latent_tts.evaluate.hugging_face import HuggingFaceWhisper
+
+        return HuggingFaceWhisper(whisper_dir, threads)
     from faster_whisper import WhisperModel
 
     return WhisperModel(str(whisper_dir), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True)
 
 
 def require_recogniser(whisper_dir: str | Path) -> None:
-    """UserError where no recogniser lies in ``whisper_dir``."""
-    if not (Path(whisper_dir) / "model.bin").is_file():
-        raise UserError(f"{whisper_dir}: no recogniser there; fetch one with: bash tools/get_whisper.sh {whisper_dir}")
+    """UserError where no recogniser lies in ``whisper_dir``, nor can be fetched by that name."""
+    if is_ctranslate2(whisper_dir):
+        return
+    from latent_tts.evaluate import hugging_face
+
+    if hugging_face.is_folder(whisper_dir):
+        hugging_face.require_transformers(whisper_dir)
+    elif re.fullmatch(r"[\w.-]+/[\w.-]+", str(whisper_dir)) and not Path(whisper_dir).exists():
+        hugging_face.require_name(str(whisper_dir))
+    else:
+        raise UserError(
+            f"{whisper_dir}: no recogniser there; fetch one with: bash tools/get_whisper.sh {whisper_dir}"
+        )
 
 
-def transcribe(recogniser: WhisperModel, wav: np.ndarray) -> str:
+def is_ctranslate2(whisper_dir: str | Path) -> bool:
+    """Whether a folder is one of CTranslate2, which faster-whisper reads."""
+    return (Path(whisper_dir) / "model.bin").is_file()
+
+
+def transcribe(recogniser: WhisperModel | HuggingFaceWhisper, wav: np.ndarray) -> str:
     """What the recogniser hears in ``wav`` (T,) at 16 kHz.
 
     Beam 5 and temperature 0 alone, so a second run says the same. Time stamps stay on: without them

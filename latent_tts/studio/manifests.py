@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from latent_tts.data.kaldi import read_table, sound_path
+from latent_tts.data.prompt_lists import seed_tts
 from latent_tts.errors import UserError
 from latent_tts.text.markup import voice_of
 
@@ -121,10 +122,8 @@ def _table_line(path: Path, number: int, line: str, header: list[str]) -> Row | 
 
 
 def _seed_tts_line(path: Path, number: int, line: str, header: list[str]) -> Row:
-    cells = [cell.strip() for cell in line.split("|")]
-    if len(cells) not in (4, 5):
-        raise UserError(f"it has {len(cells)} cells; write utt|prompt text|prompt wav|text")
-    return Row(cells[0], cells[3], reference=path.parent / cells[2], reference_text=cells[1])
+    said = seed_tts(line, path.parent)
+    return Row(said.id, said.text, reference=said.prompt, reference_text=said.prompt_text)
 
 
 def _kaldi(folder: Path) -> Iterator[Row]:

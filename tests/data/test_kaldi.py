@@ -99,13 +99,11 @@ def test_every_problem_is_named_with_its_place(tmp_path, entries):
     (folder / "wav.scp").write_text(
         f"a-1 {entries[1].path}\nb-1 gone.wav\nb-2 sox x.wav - |\nb-3 {entries[0].path}\n"
     )
-    (folder / "segments").write_text("a-1-0 a-1 0 1\n")
     problems = [problem.removeprefix(f"{folder}/") for problem in validate_data_dir(folder)]
     for expected in (
         "text:3: 'b-1' is out of order",
         "text:3: 'b-1' has no value",
         "text:4: 'b-1' comes twice",
-        "segments: ",
         "text: has no line for 'b-3'",
         "wav.scp:2: 'b-1': no file gone.wav",
         "wav.scp: commands are not run",
@@ -127,9 +125,6 @@ def test_reading_refuses_what_it_cannot_hold(tmp_path, entries):
     (folder / "wav.scp").write_text("a-1 rm -rf / |\n")
     (folder / "utt2spk").write_text("a-1 a\n")
     with pytest.raises(UserError, match="commands are not run"):
-        read_data_dir(folder)
-    (folder / "segments").touch()
-    with pytest.raises(UserError, match="segments"):
         read_data_dir(folder)
 
 

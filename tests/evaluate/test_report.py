@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from latent_tts.errors import UserError
 from latent_tts.evaluate.report import bootstrap_interval, figure, markdown_table, write_score
 
 
@@ -69,3 +70,17 @@ def test_a_row_may_lack_what_others_have():
         "| recordings | 3 | - | 2.50 [2.00, 3.00] | - | - |",
         "| lm | 3 | 2 | 2.50 [2.00, 3.00] | 8.1 | 1.5 |",
     ]
+
+
+def test_a_column_of_similarity_names_its_extractor_and_holds_no_other():
+    value = {"value": 0.5, "interval": [0.4, 0.6]}
+    plain = {"utterances": 2, "similarity": value, "leak": {"value": 0.02, "interval": [0.0, 0.04]}}
+    base = plain | {"similarity_xvector": value, "xvector_extractor": "WavLMForXVector base", "real_time": None}
+    assert markdown_table({"plain": plain, "base": base}).splitlines() == [
+        "| name | n | leaks % | similarity (Resemblyzer) | similarity (WavLMForXVector base) | RTF |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| plain | 2 | 2.0 [0.0, 4.0] | 0.500 [0.400, 0.600] | - | - |",
+        "| base | 2 | 2.0 [0.0, 4.0] | 0.500 [0.400, 0.600] | 0.500 [0.400, 0.600] | - |",
+    ]
+    with pytest.raises(UserError, match="base. and .*large. may not be compared"):
+        markdown_table({"base": base, "large": base | {"xvector_extractor": "WavLMForXVector large"}})

@@ -13,7 +13,7 @@ import pytest
 
 from latent_tts import audio
 from latent_tts.errors import UserError
-from latent_tts.evaluate import quality, similarity
+from latent_tts.evaluate import quality, similarity, speed
 from latent_tts.evaluate.report import write_score
 from latent_tts.evaluate.score import require_packages, score_reconstructions, score_speech
 from latent_tts.evaluate.trials import Trial
@@ -82,11 +82,14 @@ def test_a_folder_of_speech_gets_a_score(tmp_path, encoder, speech):
     pytest.importorskip("speechmos")
     for name, wav in speech.items():
         audio.write(tmp_path / f"{name}.wav", wav, RATE)
+        speed.note(tmp_path, name, 1.0, 4.0, engine="torch", threads=1, seed=7)
     trials = [Trial(name, "said", tmp_path / "a1.wav", "19") for name in ("a2", "b")]
     score = score_speech(trials, tmp_path)
     rows = {row["id"]: row for row in score["each"]}
     assert score["utterances"] == 2 and score["seconds"] == pytest.approx(8.0)
-    assert score["wer"] is None and score["extractor"] == similarity.EXTRACTOR
+    assert score["wer"] is score["leak"] is None and score["extractor"] == similarity.EXTRACTOR
+    assert score["real_time"]["value"] == rows["b"]["real_time"] == 0.25 and score["synthesis"]["seed"] == 7
+    assert score["bootstrap"]["seed"] == 0
     assert rows["a2"]["similarity"] > rows["b"]["similarity"] + 0.1
     mean = (rows["a2"]["similarity"] + rows["b"]["similarity"]) / 2
     assert score["similarity"]["value"] == pytest.approx(mean)
@@ -150,7 +153,7 @@ def test_the_recogniser_hears_what_is_said(tmp_path, encoder, speech):
     said = "Steph cried my great-grandfather, clapping his hand upon his nose."
     audio.write(tmp_path / "b.wav", clip("3699-175950-0000", 9.0), RATE)
     score = score_speech([Trial("b", said, tmp_path / "b.wav", "3699")], tmp_path, os.environ["WHISPER_DIR"])
-    assert score["wer"]["value"] <= 0.2 and score["share_over_half"]["value"] == 0
+    assert score["wer"]["value"] <= 0.2 and score["share_over_half"]["value"] == score["leak"]["value"] == 0
     originals = {"b": tmp_path / "b.wav", "untold": tmp_path / "b.wav"}
     texts = {"b": said, "untold": ""}
     score = score_reconstructions(originals, {"original": originals}, texts, os.environ["WHISPER_DIR"])

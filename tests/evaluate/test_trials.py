@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from latent_tts.evaluate.trials import (
 )
 
 RATE = 16000
+ROOT = Path(__file__).parents[2]
 
 
 def bursts(*spans: tuple[float, float], seconds: float) -> np.ndarray:
@@ -119,7 +122,7 @@ def test_a_list_is_read_back_with_paths_from_its_folder(tmp_path, references):
     "line, message",
     [
         ("1\tsay\ta.wav\ta", ":3: want five columns"),
-        ("0\tsay\ta.wav\ta\t", ":3: want five columns and an id of its own"),
+        ("0\tsay\ta.wav\ta\t", ":3: want an id of its own"),
         ("1\t\ta.wav\ta\t", ":3: want five columns"),
         ("1\tsay\tgone.wav\ta\t", ":3: no reference"),
     ],
@@ -132,3 +135,66 @@ def test_a_broken_line_is_named(tmp_path, references, line, message):
     path.write_text("id,text\n")
     with pytest.raises(UserError, match="must name the columns"):
         read_trials(path)
+
+
+SEED_TTS = "u1|What a said.|a.wav|Say this.\r\nu2|What b said.|sub/b.wav|Say that.|gt.wav\n"
+F5_TTS = "61-70968-0001\t3.1\tHe began.\t61-70968-0002\t4.2\tGive not so.\n"
+VALL_E = "What a said.\ta.wav\tSay this.\tout/one/valle.wav\n"
+
+
+def test_lists_of_others_are_known_by_their_shape(tmp_path):
+    for name in ("a.wav", "sub/b.wav", "test-clean/61/70968/61-70968-0001.flac"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    path = tmp_path / "meta.lst"
+    path.write_text(SEED_TTS)
+    assert read_trials(path) == [
+        Trial("u1", "Say this.", tmp_path / "a.wav", "a", "What a said."),
+        Trial("u2", "Say that.", tmp_path / "sub/b.wav", "b", "What b said."),
+    ]
+    path.write_text(F5_TTS)
+    prompt = tmp_path / "test-clean/61/70968/61-70968-0001.flac"
+    assert read_trials(path, tmp_path / "test-clean") == [
+        Trial("61-70968-0002", "Give not so.", prompt, "61", "He began.")
+    ]
+    path.write_text(VALL_E)
+    assert read_trials(path) == [Trial("out_one_valle", "Say this.", tmp_path / "a.wav", "a", "What a said.")]
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (F5_TTS, ":1: its prompts are recordings of LibriSpeech; give"),
+        (SEED_TTS.replace("a.wav", "gone.wav"), ":1: no reference"),
+        ("u1|x|a.wav|Say.\nu1|x|a.wav|Say.\n", ":2: want an id of its own"),
+        ("../u|x|a.wav|Say.\n", ":1: want an id of its own, without a slash"),
+        ("u1|x|a.wav| \n", ":1: it has no id or no text"),
+        ("u1|x|a.wav|Say.\nu2|a.wav|Say.\n", ":2: it has 3 cells"),
+        ("u1|x|a.wav\n", "must name the columns"),
+        ("\n \n", "holds no trial"),
+        (b"\xff\xfe", "not UTF-8"),
+    ],
+)
+def test_a_broken_line_of_others_is_named(tmp_path, content, message):
+    (tmp_path / "a.wav").touch()
+    path = tmp_path / "meta.lst"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError, match=message) as refused:
+        read_trials(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_tool_makes_a_trial_list_of_one(tmp_path):
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "meta.lst").write_text("u1|What a said.|a.wav|Say this.\n")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, str(ROOT / "tools/import_trials.py"), *arguments]
+        environment = {"PYTHONPATH": str(ROOT)}
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    assert run("meta.lst", "trials.tsv").returncode == 0
+    assert read_trials(tmp_path / "trials.tsv") == read_trials(tmp_path / "meta.lst")
+    assert "\ta.wav\t" in (tmp_path / "trials.tsv").read_text()
+    broken = run("gone.lst", "other.tsv")
+    assert broken.returncode == 2 and broken.stderr.count("\n") == 1 and not (tmp_path / "other.tsv").exists()
