@@ -17,7 +17,7 @@ from timing import conditions
 
 from latent_tts.errors import UserError
 from latent_tts.evaluate.report import write_score
-from latent_tts.model_dir import SHIPPED
+from latent_tts.model_files import SHIPPED
 
 
 def main(argv: list[str] | None = None) -> int:

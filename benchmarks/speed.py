@@ -32,7 +32,7 @@ from latent_tts import audio
 from latent_tts.errors import UserError
 from latent_tts.evaluate.report import write_score
 from latent_tts.frames import Sampling
-from latent_tts.model_dir import SHIPPED
+from latent_tts.model_files import SHIPPED
 from latent_tts.nn.state import State
 
 CLONED = 10.0  # seconds of the recording that is cloned

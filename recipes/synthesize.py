@@ -9,12 +9,11 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
-import torch
 from stage import progress, stage
 
 from latent_tts import TTS, Sampling, audio
 from latent_tts.data.kaldi import write_table
-from latent_tts.engine.accelerate import ENGINES
+from latent_tts.engine.choice import ENGINES
 from latent_tts.evaluate.trials import Trial, read_trials
 
 
@@ -26,15 +25,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for <trial id>.wav")
     parser.add_argument("--scp", type=Path, help="table of all the files, written last: trial id, path")
     parser.add_argument("--reference_text", action="store_true", help="tell the model what the references say")
-    parser.add_argument("--threads", type=int, default=0, help="0: torch and the engine decide")
+    parser.add_argument("--threads", type=int, default=0, help="0: the engine decides")
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="default: onnx where it is installed")
     for field in fields(Sampling):
         parser.add_argument(
             f"--{field.name}", type=type(field.default), default=field.default, help=f"default: {field.default}"
         )
     options = parser.parse_args(argv)
-    if options.threads:
-        torch.set_num_threads(options.threads)
     sampling = Sampling(**{field.name: getattr(options, field.name) for field in fields(Sampling)})
     options.out.mkdir(parents=True, exist_ok=True)
     wavs = {trial: options.out / f"{trial.id}.wav" for trial in read_trials(options.trials)}

@@ -17,7 +17,8 @@ from latent_tts.frames import Sampling
 from latent_tts.lm.aligned import AlignedLM, AlignedLMConfig
 from latent_tts.lm.latent_lm import LatentLMConfig
 from latent_tts.lm.prefix import PrefixLM, PrefixLMConfig
-from latent_tts.model_dir import SHIPPED, load_lm, save_part
+from latent_tts.model_dir import load_lm, save_part
+from latent_tts.model_files import SHIPPED
 from latent_tts.tts import TTS
 
 pytest.importorskip("lightning")
@@ -71,7 +72,7 @@ def test_a_config_decides(kind, stage, packs, tmp_path):
         save_part(out, part, module)
     tts = TTS.from_dir(out)
     voice = tts.clone(np.random.default_rng(0).normal(size=32000) / 9, sample_rate=16000)
-    assert len(tts.speak("Hello.", voice, Sampling(steps=1))) >= tts.codec.hop_length
+    assert len(tts.speak("Hello.", voice, Sampling(steps=1))) >= tts.model.hop_length
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     tags = set(EventAccumulator(str(exp / "tensorboard")).Reload().Tags()["scalars"])
