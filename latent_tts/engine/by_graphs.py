@@ -45,15 +45,15 @@ class GraphModel:
         self.threads = threads or choose_threads(step, store)
         self.sessions: dict[str, InferenceSession] = {"step": start(step, self.threads)}
         for name in SPEAKING[1:]:
-            self._session(name)
+            self.session(name)
 
     def encode(self, wav: np.ndarray) -> np.ndarray:
         """(T,) -> (N, D)."""
-        return self._session("encode").run(None, {"wav": wav[None]})[0][0]
+        return self.session("encode").run(None, {"wav": wav[None]})[0][0]
 
     def decode(self, frames: np.ndarray, state: dict) -> np.ndarray:
         """(N, D) -> (N * hop_length,)."""
-        session = self._session("decode")
+        session = self.session("decode")
         for i in session.get_inputs()[1:]:
             state.setdefault(i.name, np.zeros((1, *i.shape[1:]), np.float32))
         wav, *after = session.run(None, {"frames": frames[None], **state})
@@ -66,9 +66,9 @@ class GraphModel:
             yield from self._by_torch.generate(prompt, sampling)
             return
         walk, rows = WALKS[self.decision](prompt, self.limit, sampling), np.arange(len(prompt))
-        draw = self._session(drawing(sampling))
+        draw = self.session(drawing(sampling))
         given = {name: np.array(getattr(sampling, name), np.float32) for name in ("guidance", "temperature")}
-        inputs, padding, before, after = _run(self._session("read"), vars(prompt))
+        inputs, padding, before, after = run(self.session("read"), vars(prompt))
         passage = Passage(self.sessions["step"], inputs, padding)
         frames = np.pad(prompt.frames, ((0, 0), (1, 0), (0, 0)))[rows, prompt.frame_lens]
         while True:
@@ -77,7 +77,7 @@ class GraphModel:
                 return
             given |= {"state": passage.state, "moves": moves, "previous": frames, "noise": walk.noise(self.noise_dim)}
             given |= {"before": before[rows, walk.places], "after": after[rows, walk.places]}
-            frames, x = _run(draw, given)
+            frames, x = run(draw, given)
             yield Chunk(frames[:, None], walk.alive[:, None], walk.spoken[:, None])
             passage.step(x)
 
@@ -85,7 +85,7 @@ class GraphModel:
     def hearing(self) -> Hearing:
         """The aligner. UserError where the model has none."""
         present(self.folder / "aligner.safetensors")
-        session, about = self._session("aligner"), json.loads(self._graph("hearing"))
+        session, about = self.session("aligner"), json.loads(self._graph("hearing"))
         return Hearing(
             lambda wav: session.run(None, {"wav": wav[None]})[0][0],
             np.array(about["classes"]),
@@ -100,7 +100,8 @@ class GraphModel:
 
         return TorchModel(self.folder, threads=self.threads)
 
-    def _session(self, name: str) -> InferenceSession:
+    def session(self, name: str) -> InferenceSession:
+        """What runs the graph of that name."""
         if name not in self.sessions:
             self.sessions[name] = start(self._graph(name), self.threads)
         return self.sessions[name]
@@ -117,6 +118,6 @@ class GraphModel:
         return self.store.get(f"{name}-{self.precision}", make)
 
 
-def _run(session: InferenceSession, given: dict) -> list[np.ndarray]:
+def run(session: InferenceSession, given: dict) -> list[np.ndarray]:
     """The outputs of a graph; what it does not ask for is left out."""
     return session.run(None, {i.name: given[i.name] for i in session.get_inputs()})
