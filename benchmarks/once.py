@@ -6,6 +6,7 @@ python benchmarks/once.py latent_tts/models/nano onnx 2 command     the same of 
 """
 
 import json
+import runpy
 import sys
 import tempfile
 import time
@@ -47,14 +48,16 @@ def python(folder: Path, name: str, threads: int, seconds: float = 10.0) -> dict
 
 def command(folder: Path, name: str, threads: int) -> dict:
     """The time that a sentence takes by the command, its voice cloned and its sound checked, and the memory's peak."""
-    from latent_tts.cli import main as tts
-
     reference = next(folder.glob("reference.flac"), None)
     more = ["--reference", str(reference)] if reference else []
     with tempfile.TemporaryDirectory() as made:
         options = ["--model", str(folder), "--engine", name, "--quiet", "-o", str(Path(made, "out.wav"))]
-        if tts([SENTENCE, *options, *more]):
-            raise SystemExit(1)
+        sys.argv = ["tts", SENTENCE, *options, *more]
+        try:
+            runpy.run_module("latent_tts", run_name="__main__")
+        except SystemExit as end:
+            if end.code:
+                raise
     return {"command_s": time.perf_counter() - BEGIN, "command_mib": _peak()}
 
 

@@ -98,7 +98,7 @@ class TestBlend:
     def test_shares(self, weight):
         voice = blend(ANNA, BOB, weight)
         assert len(voice.frames) <= BLEND_FRAMES
-        share = float((voice.frames[:, 0] < 0).float().mean())
+        share = float((voice.frames[:, 0] < 0).mean())
         assert share == pytest.approx(weight, abs=0.02)
         assert voice.frames[-1, 0] == (-1 if weight >= 0.5 else 1)
         assert len(voice.phones) == len(voice.starts) and list(voice.starts) == sorted(voice.starts)
