@@ -25,7 +25,7 @@ from timing import cell, conditions, interleave, markdown_table, peak_growth, qu
 
 from latent_tts.errors import UserError
 from latent_tts.evaluate.report import write_score
-from latent_tts.model_dir import SHIPPED
+from latent_tts.model_files import SHIPPED
 
 JOBS = {
     "encode": "encode",

@@ -50,16 +50,18 @@ class OwnCodec:
         self.module, self.codec = load_codec(folder), packed(load_codec(folder))
         self.name = f"latent_tts {Path(folder).resolve().name}"
         self.note = "streams by a passed state, frame by frame, and gives what the whole gives"
+        self._decode = self.codec.decode
         if engine == "onnx":
-            self.codec = TTS.from_dir(folder, engine=engine, threads=torch.get_num_threads()).codec
-            self.name, self.note = f"{self.name}, onnx", f"{self.note}; its decoder has 8-bit weights"
+            graphs = TTS.from_dir(folder, engine=engine, threads=torch.get_num_threads()).model
+            self._decode = lambda frames, state: torch.from_numpy(graphs.decode(frames[0].numpy(), state))[None, None]
+            self.name, self.note = f"{self.name}, onnx", f"{self.note}; its decoder is a graph of 8-bit weights"
         self.sample_rate, self.hop_length = self.module.sample_rate, self.module.hop_length
 
     def encode(self, wav: Tensor) -> Tensor:
         return self.codec.encode(wav)
 
     def decode(self, frames: Tensor) -> Tensor:
-        return self.codec.decode(frames)
+        return self._decode(frames, {})
 
     def encode_stream(self, wav: Tensor) -> Tensor:
         """As ``encode``; the silence that the last frame looks into is given at the end."""
@@ -69,7 +71,7 @@ class OwnCodec:
 
     def decode_stream(self, frames: Tensor) -> Tensor:
         state = State()
-        return torch.cat([self.codec.decode(frame, state) for frame in frames.split(1, dim=1)], dim=2)
+        return torch.cat([self._decode(frame, state) for frame in frames.split(1, dim=1)], dim=2)
 
 
 class EnCodec:

@@ -17,7 +17,7 @@ from timing import conditions
 
 from latent_tts.errors import UserError
 from latent_tts.evaluate.report import write_score
-from latent_tts.model_dir import SHIPPED
+from latent_tts.model_files import SHIPPED
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,19 +28,18 @@ def main(argv: list[str] | None = None) -> int:
     add("--batches", type=int, nargs="*", default=[1, 2, 4, 8, 16], help="default: 1 2 4 8 16")
     add("--rounds", type=int, default=7, help="default: 7")
     add("--json", type=Path, help="file for all figures")
-    options = parser.parse_args(argv, argparse.Namespace(engines=["torch"], peers=[]))
+    options = parser.parse_args(argv, argparse.Namespace(engines=["torch"], peers=[], peer_seconds=[]))
     if not torch.cuda.is_available():
         print("gpu: error: torch sees no CUDA device here; speed.py measures a CPU", file=sys.stderr)
         return 2
     settings = {name: getattr(options, name) for name in ("seconds", "rounds", "batches", "engines")}
     report = {"benchmark": "gpu", **conditions(PACKAGES, **settings, device=torch.cuda.get_device_name())}
+    report |= {"threads": {}, "done": {}}
     try:
-        report["threads"] = {"1": measure(options, 1, "cuda")}
+        measure(options, 1, report, lambda: options.json and write_score(options.json, report), "cuda")
     except UserError as error:
         print(f"gpu: error: {error}", file=sys.stderr)
         return 2
-    if options.json:
-        write_score(options.json, report)
     print(f"On {report['settings']['device']}. {markdown(report)}", end="")
     return 0
 

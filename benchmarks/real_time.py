@@ -18,7 +18,7 @@ import torch
 from timing import cell, conditions, interleave, markdown_table, spread
 
 from latent_tts import TTS, Sampling, Voice
-from latent_tts.engine.accelerate import ENGINES
+from latent_tts.engine.choice import ENGINES
 from latent_tts.errors import UserError
 from latent_tts.evaluate.trials import Trial, read_trials
 from latent_tts.files import write_json

@@ -26,7 +26,7 @@ import httpx
 from timing import conditions, markdown_table
 
 from latent_tts.encoders import FORMATS
-from latent_tts.model_dir import SHIPPED
+from latent_tts.model_files import SHIPPED
 
 SENTENCES = ("Hello there.", "The rain had stopped, and the street was quiet.", "It is 7:45. Are you coming?")
 PACKAGES = ("torch", "fastapi", "uvicorn", "soundfile", "av")

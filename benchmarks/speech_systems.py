@@ -1,4 +1,7 @@
-"""The speaking systems that ``speed.py`` measures, ours and others', each behind the same few names."""
+"""The speaking systems that ``speed.py`` measures, ours and others', each behind the same few names.
+
+Nothing here imports torch but what computes by it: a system's memory is its own.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from typing import Protocol
 from unittest.mock import patch
 
 import numpy as np
-import torch
 
-from latent_tts import TTS, Sampling
+from latent_tts import TTS, Sampling, audio
+from latent_tts.model_files import SHIPPED
 
 PASSAGE = (
     "The boats came home before the storm. Nobody on the shore had slept, and the lamps were still burning. "
@@ -25,6 +28,7 @@ PASSAGE = (
 )
 WORDS_A_SECOND = 2.6
 RATE = 16000  # Hz, of the recordings that are cloned
+CLONED = 10.0  # seconds of them
 
 
 def text_of(seconds: float) -> str:
@@ -32,6 +36,12 @@ def text_of(seconds: float) -> str:
     words, count = PASSAGE.split(), max(1, round(seconds * WORDS_A_SECOND))
     said = " ".join((words * (count // len(words) + 1))[:count])
     return said.rstrip(",.") + "."
+
+
+def reference(folder: Path, seconds: float = CLONED) -> np.ndarray:
+    """(T,) so many seconds at RATE: the model's own recording, over and over."""
+    wav, rate = audio.read_reference(next(folder.glob("reference.flac"), SHIPPED / "reference.flac"))
+    return np.resize(audio.resample(wav, rate, RATE), round(seconds * RATE))
 
 
 class Speaker(Protocol):
@@ -72,7 +82,7 @@ class Own:
         self.voice = self.tts.clone(wav, sample_rate=rate)
 
     def stream(self, text: str) -> Iterator[np.ndarray]:
-        return (chunk.numpy() for chunk in self.tts.stream(text, self.voice))
+        return self.tts.stream(text, self.voice)
 
     def batch(self, text: str, count: int) -> float:
         """Seconds of sound of ``count`` times a text, spoken together."""
@@ -113,6 +123,7 @@ class Pocket:
     note = "its own setting of one torch thread for each of its two Python threads; clones"
 
     def __init__(self, size: str, int8: bool, threads: int):
+        import torch
         from pocket_tts.models import tts_model
         from pocket_tts.models.mimi import build_mimi
         from pocket_tts.quantization import RECOMMENDED_CONFIG, apply_dynamic_int8
@@ -134,6 +145,8 @@ class Pocket:
         self.sample_rate = self.model.sample_rate
 
     def clone(self, wav: np.ndarray, rate: int) -> None:
+        import torch
+
         at_its_rate = np.interp(np.arange(0, len(wav), rate / self.sample_rate), np.arange(len(wav)), wav)
         self.state = self.model.get_state_for_audio_prompt(torch.from_numpy(at_its_rate).float()[None])
 
@@ -147,7 +160,9 @@ class _Tokens:
     def __init__(self):
         self.pieces = [""]  # the first token of every text, as SentencePiece has it
 
-    def __call__(self, text: str) -> torch.Tensor:
+    def __call__(self, text: str):
+        import torch
+
         found = re.findall(r"\w{1,4}|\W", text)
         self.pieces += [piece for piece in dict.fromkeys(found) if piece not in self.pieces]
         return torch.tensor([[0, *map(self.pieces.index, found)]])
@@ -168,6 +183,7 @@ PEERS: dict[str, Callable[[int], Speaker]] = {
     "pocket-100M-int8": partial(Pocket, "100M", True),
 }
 ENGINES = ("torch", "onnx")
+TORCHLESS = ("onnx", "piper")
 
 
 def build(name: str, folder: Path, threads: int, device: str = "cpu") -> Speaker:

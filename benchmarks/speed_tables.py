@@ -29,13 +29,14 @@ def markdown(report: dict) -> str:
 
 def _speaking(systems: dict) -> tuple[list[str], Iterator[list[str]]]:
     lengths = list(next(iter(systems.values()))["real_time"])
-    middle = lengths[len(lengths) // 2]
+    common = [n for n in lengths if all(n in system["real_time"] for system in systems.values())] or lengths
+    middle = common[len(common) // 2]
     head = ["system", "weights", *(f"{n} s" for n in lengths), f"first audio ms, {middle} s", f"over ours, {middle} s"]
     return head, (
         [
-            *(name, system["weights"], *(cell(system["real_time"][n]) for n in lengths)),
-            cell(system["first_audio_ms"][middle]),
-            cell(system["real_time"][middle]["over_ours"]),
+            *(name, system["weights"], *(cell(system["real_time"].get(n)) for n in lengths)),
+            cell(system["first_audio_ms"].get(middle)),
+            cell(system["real_time"].get(middle, {}).get("over_ours")),
         ]
         for name, system in systems.items()
     )
@@ -44,6 +45,7 @@ def _speaking(systems: dict) -> tuple[list[str], Iterator[list[str]]]:
 def _costs(systems: dict) -> tuple[list[str], Iterator[list[str]]]:
     names = {"start_s": "start s", "first_call_ms": "first call's first audio ms"}
     names |= {"peak_mib": "peak MiB", "torch_mib": "of them torch"}
+    names |= {"command_s": "`tts` a sentence, s", "command_mib": "`tts` peak MiB"}
     head = ["system", "clone ms", *names.values()]
     return head, (
         [name, cell(system.get("clone_ms")), *(f"{system[key]:.3g}" if key in system else "-" for key in names)]

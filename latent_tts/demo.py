@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import gradio as gr
 import numpy as np
-import torch
 from fastapi import FastAPI
 
 from latent_tts import audio
@@ -26,7 +25,7 @@ from latent_tts.encoders import AacEncoder, adts_seconds
 from latent_tts.errors import UserError
 from latent_tts.evaluate.pictures import Spectrogram, draw
 from latent_tts.frames import Sampling, Voice
-from latent_tts.model_dir import own_reference
+from latent_tts.model_files import own_reference
 from latent_tts.scheduler import Busy, Scheduler, Speech
 from latent_tts.tts import ROWS, TTS
 from latent_tts.voices import VoiceStore
@@ -119,7 +118,7 @@ class Page:
             chosen = dict(zip(SETTINGS, settings))
             sampling = Sampling(seed, **chosen | {"steps": int(chosen["steps"])})
             speech = await self.scheduler.speak(text, voice, sampling)
-        chunks: list[torch.Tensor] = []
+        chunks: list[np.ndarray] = []
         rate, rest = self.scheduler.tts.sample_rate, [gr.skip()] * 3
         yield gr.skip(), "Speaking …", *rest
         try:
@@ -127,7 +126,7 @@ class Page:
                 yield content, f"Speaking … {sum(map(len, chunks)) / rate:.1f} s", *rest
         finally:
             speech.close()
-        wav = torch.cat(chunks).numpy()
+        wav = np.concatenate(chunks)
         seconds, took = len(wav) / rate, time.monotonic() - speech.began
         name = choice.removeprefix("saved:")
         picture, path = await asyncio.to_thread(self.keep, wav, speech.marks, f"{name}, seed {seed}")
@@ -157,12 +156,12 @@ class Page:
         return str(folder / f"{name}.png"), str(folder / f"{name}.wav")
 
 
-async def played(speech: Speech, rate: int, chunks: list[torch.Tensor]) -> AsyncIterator[bytes]:
+async def played(speech: Speech, rate: int, chunks: list[np.ndarray]) -> AsyncIterator[bytes]:
     """AAC for the browser, some seconds at a time; the chunks themselves are added to ``chunks``."""
     encoder, ready, wanted = AacEncoder(rate), b"", FIRST_SECONDS
     async for chunk in speech:
         chunks.append(chunk)
-        ready += encoder.encode(chunk.numpy())
+        ready += encoder.encode(chunk)
         if adts_seconds(ready) >= wanted:
             yield ready
             ready, wanted = b"", MORE_SECONDS

@@ -1,19 +1,28 @@
-"""What the rooms of the house exchange: batches of utterances, chunks of frames, voices, and how to sample."""
+"""What the rooms of the house exchange: batches of utterances, chunks of frames, voices, and how to sample.
+
+An ``Array`` is numpy's where text becomes sound, so that no torch has to be there, and torch's where a network learns
+or computes by torch. ``Utterances.to`` is the way from one to the other.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, Union
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
+from safetensors.numpy import save
 
 from latent_tts.errors import UserError
 from latent_tts.files import write_whole
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Array: TypeAlias = Union[np.ndarray, "Tensor"]
 
 VOICE_FORMATS = ("latent_tts voice 1", "latent_tts voice 2")  # 2 tells text, rate and consent as well
 
@@ -26,33 +35,38 @@ class Utterances:
     phone begins; it is known for every phone in training, and for the reference's phones in a prompt.
     """
 
-    text: Tensor  # (B, L) int64, 0 = pad: the reference's phones, then the utterance's
-    text_lens: Tensor  # (B,) int64
-    frames: Tensor  # (B, N, D) float | (B, N, Q) int64: the reference's frames, then the utterance's
-    frame_lens: Tensor  # (B,) int64
-    prompt_lens: Tensor  # (B,) int64: frames of the reference
-    prompt_text_lens: Tensor  # (B,) int64: phones of the reference, 0 where its text is unknown
-    starts: Tensor  # (B, L) int64: frame in which each phone begins
+    text: Array  # (B, L) int64, 0 = pad: the reference's phones, then the utterance's
+    text_lens: Array  # (B,) int64
+    frames: Array  # (B, N, D) float | (B, N, Q) int64: the reference's frames, then the utterance's
+    frame_lens: Array  # (B,) int64
+    prompt_lens: Array  # (B,) int64: frames of the reference
+    prompt_text_lens: Array  # (B,) int64: phones of the reference, 0 where its text is unknown
+    starts: Array  # (B, L) int64: frame in which each phone begins
 
     def to(self, device: torch.device | str) -> Utterances:
-        return Utterances(*(getattr(self, field.name).to(device) for field in fields(self)))
+        """The same as tensors on ``device``."""
+        import torch
+
+        return Utterances(*(torch.as_tensor(getattr(self, field.name), device=device) for field in fields(self)))
 
     def __len__(self) -> int:
         return len(self.text)
 
 
 def stack(rows: list[Utterances]) -> Utterances:
-    """Join batches into one, padding phones and frames on the right."""
+    """Join batches into one, padding phones and frames on the right; of tensors where they hold tensors."""
+    return Utterances(*(_joined([getattr(row, field.name) for row in rows]) for field in fields(Utterances)))
 
-    def pad(tensors: list[Tensor]) -> Tensor:
-        if tensors[0].ndim == 1:
-            return torch.cat(tensors)
-        width = max(t.shape[1] for t in tensors)
-        return torch.cat(
-            [torch.cat([t, t.new_zeros(len(t), width - t.shape[1], *t.shape[2:])], dim=1) for t in tensors]
-        )
 
-    return Utterances(*(pad([getattr(row, field.name) for row in rows]) for field in fields(Utterances)))
+def _joined(parts: list[Array]) -> Array:
+    """Arrays (B_i, ...) one below the other in one (B, ...) of the largest sizes, zeros where a part has nothing."""
+    shape = (sum(map(len, parts)), *np.max([part.shape[1:] for part in parts], axis=0).astype(int).tolist())
+    whole = np.zeros(shape, parts[0].dtype) if isinstance(parts[0], np.ndarray) else parts[0].new_zeros(shape)
+    row = 0
+    for part in parts:
+        whole[(slice(row, row + len(part)), *map(slice, part.shape[1:]))] = part
+        row += len(part)
+    return whole
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ class Sampling:
     """
 
     seed: int | tuple[int, ...] = 0
-    steps: int = 10
+    steps: int = 5
     guidance: float = 1.5
     temperature: float = 0.6
     duration_temperature: float = 0.7
@@ -114,9 +128,9 @@ class FrameFormat(NamedTuple):
 class Chunk(NamedTuple):
     """Frames that a model has just made."""
 
-    frames: Tensor  # (B, n, D | Q)
-    alive: Tensor  # (B, n) bool, False once a row has stopped
-    phones: Tensor  # (B, n) int64, the utterance's phones that have begun by the end of each frame; -1: not known
+    frames: Array  # (B, n, D | Q)
+    alive: Array  # (B, n) bool, False once a row has stopped
+    phones: Array  # (B, n) int64, the utterance's phones that have begun by the end of each frame; -1: not known
 
 
 class FrameLM(Protocol):
@@ -143,7 +157,7 @@ class FrameLM(Protocol):
 class Voice:
     """A cloned voice: the reference's frames and, where its text is known, its phones and where they begin."""
 
-    frames: Tensor  # (N, D) float32 | (N, Q) int64
+    frames: np.ndarray  # (N, D) float32 | (N, Q) int64
     phones: tuple[str, ...] = ()
     starts: tuple[int, ...] = ()
     model: str = ""  # hash of the model that made it: another model cannot read its frames
@@ -156,14 +170,14 @@ class Voice:
         """Write a safetensors file with everything in it. UserError where ``path`` cannot be written."""
         about = {name: getattr(self, name) for name in ("model", "name", "text", "consent")}
         about |= {"format": VOICE_FORMATS[-1], "phones": " ".join(self.phones), "sample_rate": str(self.sample_rate)}
-        starts = torch.tensor(self.starts, dtype=torch.int64)
-        write_whole(path, save({"frames": self.frames.contiguous(), "starts": starts}, metadata=about))
+        starts = np.array(self.starts, np.int64)
+        write_whole(path, save({"frames": np.ascontiguousarray(self.frames), "starts": starts}, metadata=about))
 
     @classmethod
     def load(cls, path: str | Path) -> Voice:
         """Read what ``save`` of this version or of the one before wrote; raises UserError for anything else."""
         try:
-            with safe_open(path, "pt") as file:
+            with safe_open(path, "np") as file:
                 about = file.metadata() or {}
                 frames, starts = file.get_tensor("frames"), file.get_tensor("starts")
         except (OSError, SafetensorError) as error:
@@ -172,7 +186,7 @@ class Voice:
             raise UserError(f"{path}: not a voice file of this version; make it again with TTS.clone(...).save(path)")
         phones, starts = tuple(about["phones"].split()), tuple(starts.flatten().tolist())
         rate = about.get("sample_rate", "0")
-        if frames.ndim != 2 or not frames.isfinite().all() or len(starts) != len(phones) or not rate.isdecimal():
+        if frames.ndim != 2 or not np.isfinite(frames).all() or len(starts) != len(phones) or not rate.isdecimal():
             raise UserError(f"{path}: a damaged voice file; make it again with TTS.clone(...).save(path)")
         more = {name: about.get(name, "") for name in ("model", "name", "text", "consent")}
         return cls(frames, phones, starts, sample_rate=int(rate), **more)

@@ -1,17 +1,11 @@
-"""A model directory: config.yaml, phones.txt and one safetensors file a part. The only place that spells parts' names.
+"""A model directory's parts as torch modules: load, save, refuse. The only place that spells the names of their kinds.
 
-config.yaml             format, name, and for each part its kind and sizes
-codec.safetensors       weights, latent mean and scale
-lm.safetensors          weights of the language model
-aligner.safetensors     weights of the aligner
-phones.txt              the symbol table
-reference.*             the voice that speaks when no reference is given
+``model_files.py`` says what is in such a directory and knows what needs no torch.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -23,7 +17,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from latent_tts import audio
 from latent_tts.align.aligner import Aligner, AlignerConfig
 from latent_tts.codec.autoencoder import Codec
 from latent_tts.codec.bottleneck import SigmaVAEConfig
@@ -35,9 +28,9 @@ from latent_tts.lm.dit import DiTLM, DiTLMConfig
 from latent_tts.lm.prefix import PrefixLM, PrefixLMConfig
 from latent_tts.lm.transfusion import TransfusionLM, TransfusionLMConfig
 from latent_tts.lm.valle import ValleLM, ValleLMConfig
+from latent_tts.model_files import FORMAT, load_symbols, present, read_config
 from latent_tts.text.symbols import SymbolTable
 
-FORMAT = 1
 KINDS = {
     "codec": {"sigma_vae": (Codec, SigmaVAEConfig), "rvq": (Codec, RVQConfig)},
     "lm": {
@@ -49,7 +42,6 @@ KINDS = {
     },
     "aligner": {"aligner": (Aligner, AlignerConfig)},
 }
-SHIPPED = Path(__file__).parent / "models" / "nano"
 
 
 def load_codec(folder: Path) -> Codec:
@@ -62,37 +54,26 @@ def load_lm(folder: Path) -> FrameLM:
     return _load_part(Path(folder), "lm")
 
 
+def load_parts(folder: Path) -> tuple[Codec, FrameLM]:
+    """Codec and language model. UserError where they do not fit each other or the symbol table."""
+    folder = Path(folder)
+    codec, lm, symbols = load_codec(folder), load_lm(folder), load_symbols(folder)
+    check_frames(folder, codec, lm)
+    if len(symbols) != lm.config.vocabulary:
+        raise UserError(
+            f"{folder}: phones.txt has {len(symbols)} symbols, lm wants {lm.config.vocabulary}; its parts are of "
+            "different models"
+        )
+    return codec, lm
+
+
 def load_aligner(folder: Path) -> tuple[Aligner, SymbolTable]:
     """The aligner of a model directory, and the symbols it knows."""
     folder = Path(folder)
     symbols = load_symbols(folder)
-    sizes = _sizes(folder, _config(folder), "aligner", AlignerConfig)
+    sizes = _sizes(folder, read_config(folder), "aligner", AlignerConfig)
     aligner = _built(folder, "aligner", lambda: Aligner(symbols.symbols, sizes, SymbolTable.SEPARATORS))
     return load_weights(aligner, folder / "aligner.safetensors").eval().requires_grad_(False), symbols
-
-
-def load_symbols(folder: Path) -> SymbolTable:
-    return SymbolTable.read(_present(Path(folder) / "phones.txt"))
-
-
-def voice_hash(folder: Path) -> str:
-    """What a voice must agree on with the model that speaks it: the codec's weights and the symbol table."""
-    digest = hashlib.sha256()
-    for name in ("codec.safetensors", "phones.txt"):
-        digest.update(_present(Path(folder) / name).read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def own_reference(folder: Path) -> tuple[Path, str | None]:
-    """The recording of the voice that speaks when no other is given, and what is said in it, if that is known."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such model directory; give one with config.yaml and weights in it")
-    found = sorted(path for path in folder.glob("reference.*") if path.suffix in audio.FORMATS)
-    if not found:
-        raise UserError(f"{folder} holds no reference recording of its own; give one: --reference FILE")
-    text = found[0].with_suffix(".txt")
-    return found[0], text.read_text("utf-8") if text.exists() else None
 
 
 def kind_of(part: str, module: nn.Module) -> str:
@@ -124,12 +105,12 @@ def save_part(folder: Path, part: str, module: nn.Module) -> None:
 def adopt(source: Path, folder: Path) -> None:
     """Copy every part of the model directory ``source`` that ``folder`` lacks into it, byte for byte."""
     source, folder = Path(source), Path(folder)
-    for part, settings in _config(source).items():
+    for part, settings in read_config(source).items():
         target = folder / f"{part}.safetensors"
         if part == "format" or target.exists():
             continue
         beside = target.with_suffix(".part")
-        shutil.copyfile(_present(source / target.name), beside)
+        shutil.copyfile(present(source / target.name), beside)
         _describe(folder, {part: settings})
         os.replace(beside, target)
 
@@ -143,7 +124,7 @@ def _describe(folder: Path, parts: dict) -> None:
 
 
 def _load_part(folder: Path, part: str) -> nn.Module:
-    about = _config(folder)
+    about = read_config(folder)
     kind = str(_settings(folder, about, part).get("kind"))
     if kind not in KINDS[part]:
         raise UserError(
@@ -152,22 +133,6 @@ def _load_part(folder: Path, part: str) -> nn.Module:
     build, sizes = KINDS[part][kind]
     module = _built(folder, part, lambda: build(_sizes(folder, about, part, sizes)))
     return load_weights(module, folder / f"{part}.safetensors").eval().requires_grad_(False)
-
-
-def _config(folder: Path) -> dict:
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such model directory; --model takes a folder with config.yaml and weights")
-    try:
-        about = yaml.safe_load(_present(folder / "config.yaml").read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{folder}/config.yaml: not readable as YAML ({str(error).splitlines()[0]})") from None
-    if not isinstance(about, dict) or not isinstance(about.get("format"), int):
-        raise UserError(f"{folder}/config.yaml: says no format; is this a model directory?")
-    if about["format"] > FORMAT:
-        raise UserError(
-            f"{folder}: model format {about['format']} is newer than this version's {FORMAT}; upgrade latent_tts"
-        )
-    return about
 
 
 def _settings(folder: Path, about: dict, part: str) -> dict:
@@ -198,16 +163,10 @@ def _sizes(folder: Path, about: dict, part: str, build: type):
         ) from None
 
 
-def _present(path: Path) -> Path:
-    if not path.is_file():
-        raise UserError(f"{path.parent}: the model is incomplete, {path.name} is missing")
-    return path
-
-
 def load_weights(module: nn.Module, path: Path) -> nn.Module:
     """Fill ``module`` from a safetensors file and give it back. UserError where the file does not fit it exactly."""
     try:
-        tensors = load_file(_present(path))
+        tensors = load_file(present(path))
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: not a safetensors file ({error}); fetch the model again") from None
     tensors = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}

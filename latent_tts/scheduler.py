@@ -14,8 +14,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling, Utterances, Voice
@@ -63,7 +62,7 @@ class Speech:
         self._scheduler = scheduler
         self._loop, self._chunks = asyncio.get_running_loop(), asyncio.Queue()
 
-    async def __aiter__(self) -> AsyncIterator[Tensor]:
+    async def __aiter__(self) -> AsyncIterator[np.ndarray]:
         while (chunk := await self._chunks.get()) is not None:
             if isinstance(chunk, Exception):
                 raise chunk
@@ -84,9 +83,9 @@ class Speech:
         """Whether enough sound waits to be taken."""
         return self.made - self._taken > AHEAD_SECONDS * self._scheduler.tts.sample_rate
 
-    def put(self, chunk: Tensor | Exception | None) -> None:
+    def put(self, chunk: np.ndarray | Exception | None) -> None:
         """Hand over sound, an error or, as None, the end."""
-        self.made += len(chunk) if isinstance(chunk, Tensor) else 0
+        self.made += len(chunk) if isinstance(chunk, np.ndarray) else 0
         with suppress(RuntimeError):  # the loop is no more: nobody listens
             self._loop.call_soon_threadsafe(self._chunks.put_nowait, chunk)
 
@@ -94,9 +93,7 @@ class Speech:
         """Note when the phones of a sentence began whose sound starts at the sample ``start``."""
         tts = self._scheduler.tts
         onsets = [next((n for n, count in enumerate(begun) if count > i), len(begun)) for i in range(len(phones))]
-        self.marks += [
-            (start / tts.sample_rate + n / tts.codec.frame_rate, phone) for n, phone in zip(onsets, phones)
-        ]
+        self.marks += [(start / tts.sample_rate + n / tts.model.frame_rate, phone) for n, phone in zip(onsets, phones)]
         self.frames += len(begun)
 
 
@@ -123,7 +120,7 @@ class Scheduler:
         self.tts, self.most = tts, most
         self.waiting: deque[Speech] = deque()
         self.batches: list[list[_Spoken]] = []
-        self._pause = torch.zeros(round(PAUSE_SECONDS * tts.sample_rate))
+        self._pause = np.zeros(round(PAUSE_SECONDS * tts.sample_rate), np.float32)
         self._open: set[Speech] = set()
         self._seconds = 1.0  # that a speech takes
         self._tasks: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()

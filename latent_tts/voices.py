@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from latent_tts.errors import UserError
 from latent_tts.frames import Voice
@@ -100,7 +100,7 @@ def blend(one: Voice, other: Voice, weight: float = 0.5) -> Voice:
     first, last = (_beginning(voice, round(total * share)) for share, voice in shares)
     told = all(voice.phones or not len(voice.frames) for voice in (first, last))
     return Voice(
-        torch.cat([first.frames, last.frames]),
+        np.concatenate([first.frames, last.frames]),
         (*first.phones, *last.phones) if told else (),
         (*first.starts, *(len(first.frames) + start for start in last.starts)) if told else (),
         one.model,

@@ -19,7 +19,8 @@ from latent_tts import audio
 from latent_tts.evaluate.quality import mel_distance, stoi
 from latent_tts.evaluate.reconstruction import references_of
 from latent_tts.evaluate.trials import read_trials
-from latent_tts.model_dir import SHIPPED, load_codec
+from latent_tts.model_dir import load_codec
+from latent_tts.model_files import SHIPPED
 
 
 @stage

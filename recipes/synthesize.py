@@ -12,12 +12,11 @@ import time
 from dataclasses import asdict, fields
 from pathlib import Path
 
-import torch
 from stage import progress, stage
 
 from latent_tts import TTS, Sampling, audio
 from latent_tts.data.kaldi import write_table
-from latent_tts.engine.accelerate import ENGINES
+from latent_tts.engine.choice import ENGINES
 from latent_tts.evaluate import speed
 from latent_tts.evaluate.trials import Trial, read_trials
 
@@ -30,15 +29,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for <trial id>.wav")
     parser.add_argument("--scp", type=Path, help="table of all the files, written last: trial id, path")
     parser.add_argument("--reference_text", action="store_true", help="tell the model what the references say")
-    parser.add_argument("--threads", type=int, default=0, help="0: torch and the engine decide")
+    parser.add_argument("--threads", type=int, default=0, help="0: the engine decides")
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="default: onnx where it is installed")
     for field in fields(Sampling):
         parser.add_argument(
             f"--{field.name}", type=type(field.default), default=field.default, help=f"default: {field.default}"
         )
     options = parser.parse_args(argv)
-    if options.threads:
-        torch.set_num_threads(options.threads)
     sampling = Sampling(**{field.name: getattr(options, field.name) for field in fields(Sampling)})
     options.out.mkdir(parents=True, exist_ok=True)
     wavs = {trial: options.out / f"{trial.id}.wav" for trial in read_trials(options.trials)}
@@ -53,8 +50,7 @@ def main(argv: list[str] | None = None) -> None:
 def speak(tts: TTS, todo: dict[Trial, Path], sampling: Sampling, with_text: bool, threads: int) -> None:
     """Write the sound of each trial, note and say how long that took against how long it lasts."""
     spent = made = 0.0
-    used = threads or ("auto" if tts.engine == "onnx" else torch.get_num_threads())
-    about = {"engine": tts.engine, "threads": used, **asdict(sampling)}
+    about = {"engine": tts.engine, "threads": threads or "auto", **asdict(sampling)}
     for trial, path in progress(todo.items(), desc="speak", unit="utt"):
         voice = tts.clone(trial.reference, trial.reference_text if with_text else None)
         before = time.perf_counter()

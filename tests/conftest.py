@@ -26,7 +26,7 @@ def cache(tmp_path_factory) -> None:
 @pytest.fixture(scope="session")
 def model_folder() -> Path:
     """The model that the package ships."""
-    from latent_tts.model_dir import SHIPPED
+    from latent_tts.model_files import SHIPPED
 
     return SHIPPED
 

@@ -32,16 +32,16 @@ def voice(tts: TTS, syllables: Callable[..., np.ndarray]) -> Voice:
     return tts.clone(syllables(), sample_rate=16000)
 
 
-def assert_equal(one: torch.Tensor, other: torch.Tensor, tolerance: float = 1e-3) -> None:
+def assert_equal(one: np.ndarray, other: np.ndarray, tolerance: float = 1e-3) -> None:
     """The same sound, for any two ways of making it."""
     assert one.shape == other.shape
-    assert (one - other).abs().max() < tolerance * max(1.0, float(one.abs().max()))
+    assert np.abs(one - other).max() < tolerance * max(1.0, float(np.abs(one).max()))
 
 
 class TestClone:
     def test_a_voice(self, tts, voice):
-        assert voice.frames.shape[1] == tts.codec.frame_format.width and voice.frames.isfinite().all()
-        assert 2.5 < len(voice.frames) / tts.codec.frame_rate < 3.3
+        assert voice.frames.shape[1] == tts.model.codec.frame_format.width and np.isfinite(voice.frames).all()
+        assert 2.5 < len(voice.frames) / tts.model.codec.frame_rate < 3.3
         assert voice.phones == () and voice.starts == () and voice.model == tts.model_hash
 
     @pytest.mark.parametrize("kind", ["path", "str", "file", "list", "tensor", "stereo", "int16", "columns"])
@@ -67,7 +67,7 @@ class TestClone:
         one, other = (tts.clone(syllables(3.0, r), sample_rate=r).frames for r in (16000, rate))
         assert abs(len(one) - len(other)) <= 1
         count = min(len(one), len(other)) - 1
-        likeness = torch.corrcoef(torch.stack([one[:count].flatten(), other[:count].flatten()]))[0, 1]
+        likeness = np.corrcoef(np.stack([one[:count].flatten(), other[:count].flatten()]))[0, 1]
         assert likeness > 0.9
 
     def test_samples_need_their_rate(self, tts, syllables):
@@ -93,8 +93,8 @@ class TestClone:
         """Its syllables are silent every second half of half a second."""
         wav = syllables(20.0)
         frames = tts.clone(wav, sample_rate=16000).frames
-        seconds = len(frames) / tts.codec.frame_rate
-        assert 0.75 * REFERENCE_SECONDS <= seconds <= REFERENCE_SECONDS + 1 / tts.codec.frame_rate
+        seconds = len(frames) / tts.model.codec.frame_rate
+        assert 0.75 * REFERENCE_SECONDS <= seconds <= REFERENCE_SECONDS + 1 / tts.model.codec.frame_rate
         cut = tts._quiet_cut(audio.resample(wav, 16000, tts.sample_rate))
         assert np.abs(audio.resample(wav, 16000, tts.sample_rate)[cut : cut + 160]).max() < 1e-3
         assert_equal(tts.clone(wav[: 15 * 16000], sample_rate=16000).frames, frames, 2e-2)
@@ -113,13 +113,13 @@ class TestClone:
         aligner, symbols = load_aligner(tts.folder)
         at_its_rate = audio.resample(heard, tts.sample_rate, aligner.config.sample_rate)
         onsets, _ = aligner.align(torch.from_numpy(at_its_rate), symbols.ids(phones))
-        assert list(voice.starts) == [int(t * tts.codec.frame_rate) for t in onsets][: len(voice.starts)]
+        assert list(voice.starts) == [int(t * tts.model.codec.frame_rate) for t in onsets][: len(voice.starts)]
         if seconds < REFERENCE_SECONDS:
             assert len(voice.phones) == len(phones)
 
     @pytest.mark.parametrize("text", ["", "   ", None])
     def test_an_empty_text_is_none(self, tts, voice, syllables, text):
-        assert torch.equal(tts.clone(syllables(), text=text, sample_rate=16000).frames, voice.frames)
+        assert np.array_equal(tts.clone(syllables(), text=text, sample_rate=16000).frames, voice.frames)
 
     def test_a_text_far_too_long(self, tts, syllables):
         with pytest.raises(UserError, match="too short for its text"):
@@ -129,39 +129,38 @@ class TestClone:
 class TestSpeak:
     def test_a_sound(self, tts, voice):
         wav = tts.speak("Hello.", voice, QUICK)
-        assert wav.ndim == 1 and wav.dtype == torch.float32 and wav.isfinite().all() and wav.abs().max() > 1e-4
-        assert len(wav) % tts.codec.hop_length == 0 and len(wav) < 60 * tts.sample_rate
-        assert not wav.requires_grad and not wav.is_inference()
+        assert wav.ndim == 1 and wav.dtype == np.float32 and np.isfinite(wav).all() and np.abs(wav).max() > 1e-4
+        assert len(wav) % tts.model.codec.hop_length == 0 and len(wav) < 60 * tts.sample_rate
 
     def test_a_seed_is_a_sound(self, tts, voice):
         first, again, other = (tts.speak(TEXT, voice, replace(QUICK, seed=s)) for s in (1, 1, 2))
-        assert torch.equal(first, again)
-        assert first.shape != other.shape or not torch.allclose(first, other, atol=1e-3)
+        assert np.array_equal(first, again)
+        assert first.shape != other.shape or not np.allclose(first, other, atol=1e-3)
 
     def test_voices_differ(self, tts, voice, syllables):
         other = tts.clone(np.random.default_rng(0).normal(size=32000) * syllables(2.0), sample_rate=16000)
         one, two = tts.speak("Hello.", voice, QUICK), tts.speak("Hello.", other, QUICK)
-        assert one.shape != two.shape or not torch.allclose(one, two, atol=1e-3)
+        assert one.shape != two.shape or not np.allclose(one, two, atol=1e-3)
 
     def test_a_stream_is_the_sound(self, tts, voice):
         """It begins with a single frame, less what fades if it is the last, and its chunks are the whole."""
         chunks, ramp = list(tts.stream(TEXT, voice, QUICK)), round(FADE_SECONDS * tts.sample_rate)
-        assert len(chunks) > 4 and len(chunks[0]) == tts.codec.hop_length - ramp
-        assert torch.equal(torch.cat(chunks), tts.speak(TEXT, voice, QUICK))
+        assert len(chunks) > 4 and len(chunks[0]) == tts.model.codec.hop_length - ramp
+        assert np.array_equal(np.concatenate(chunks), tts.speak(TEXT, voice, QUICK))
 
     def test_the_sound_is_that_of_the_frames(self, tts, voice):
         """All of them decoded at once, between the fades."""
         (phones,) = tts.sentences("How are you today?")
-        frames = torch.cat([c.frames for c in tts.lm.generate(tts.prompt(phones, voice), QUICK)], 1)
-        wanted, ramp = tts.codec.decode(frames)[0, 0], round(FADE_SECONDS * tts.sample_rate)
+        frames = np.concatenate([c.frames[0] for c in tts.model.generate(tts.prompt(phones, voice), QUICK)])
+        wanted, ramp = tts.model.decode(frames, {}), round(FADE_SECONDS * tts.sample_rate)
         wav = tts.speak("How are you today?", voice, QUICK)
-        assert len(wav) == len(wanted) > 3 * tts.codec.hop_length  # more than one piece: see GROWTH
+        assert len(wav) == len(wanted) > 3 * tts.model.codec.hop_length  # more than one piece: see GROWTH
         assert_equal(wav[ramp:-ramp], wanted[ramp:-ramp])
 
     def test_a_stream_comes_as_it_is_made(self, tts, voice, monkeypatch):
         """The first chunk is out before the model has made the frames of the second one."""
-        made, sample = [], tts.lm.head.sample
-        monkeypatch.setattr(tts.lm.head, "sample", lambda *args: (made.append(1), sample(*args))[1])
+        made, sample = [], tts.model.lm.head.sample
+        monkeypatch.setattr(tts.model.lm.head, "sample", lambda *args: (made.append(1), sample(*args))[1])
         stream = tts.stream(TEXT, voice, QUICK)
         next(stream)
         assert len(made) == 1
@@ -180,18 +179,18 @@ class TestSpeak:
                 else:
                     pieces[i].append(chunk)
         for text, piece in zip(texts, pieces):
-            assert torch.equal(torch.cat(piece), tts.speak(text, voice, QUICK))
+            assert np.array_equal(np.concatenate(piece), tts.speak(text, voice, QUICK))
 
     def test_sentences_are_joined_without_clicks(self, tts, voice):
         """Each is what it is alone, fades in and out, and a pause stands between two."""
         one, two, both = (tts.speak(t, voice, QUICK) for t in ("Hello there.", "How are you?", TEXT))
         pause = round(PAUSE_SECONDS * tts.sample_rate)
-        assert torch.equal(both, torch.cat([one, torch.zeros(pause), two]))
+        assert np.array_equal(both, np.concatenate([one, np.zeros(pause), two]))
         ramp = round(FADE_SECONDS * tts.sample_rate)
         for sentence in (one, two):
             assert sentence[0] == 0 == sentence[-1]
-            assert sentence[: ramp // 10].abs().max() <= 0.1 * sentence.abs().max()
-            assert sentence[-ramp // 10 :].abs().max() <= 0.1 * sentence.abs().max()
+            assert np.abs(sentence[: ramp // 10]).max() <= 0.1 * np.abs(sentence).max()
+            assert np.abs(sentence[-ramp // 10 :]).max() <= 0.1 * np.abs(sentence).max()
 
     def test_a_voice_with_its_text_speaks_only_what_is_asked(self, tts, syllables):
         """Its phones are a prompt: a sentence takes about as long with them as without."""
@@ -203,7 +202,7 @@ class TestSpeak:
         voice = tts.clone(syllables(), text="Hello there.", sample_rate=16000)
         voice.save(tmp_path / "a.voice")
         again = tts.speak("Hello.", Voice.load(tmp_path / "a.voice").renamed("Ann"), QUICK)
-        assert torch.equal(again, tts.speak("Hello.", voice, QUICK))
+        assert np.array_equal(again, tts.speak("Hello.", voice, QUICK))
 
     def test_a_voice_of_another_model_is_refused(self, tts, voice, tmp_path):
         other = TTS.from_dir(tiny_model(tmp_path / "other", tts.sample_rate, seed=1), engine="torch")
@@ -266,7 +265,7 @@ class TestBatch:
         together = tts.speak_batch(texts, [voice] * 3, replace(QUICK, seed=seeds))
         for wav, text, seed in zip(together, texts, seeds):
             assert_equal(wav, tts.speak(text, voice, replace(QUICK, seed=seed)))
-        assert together[0].shape != together[2].shape or not torch.allclose(together[0], together[2], atol=1e-3)
+        assert together[0].shape != together[2].shape or not np.allclose(together[0], together[2], atol=1e-3)
         with pytest.raises(UserError, match="3 seeds for 2 rows"):
             tts.speak_batch(texts[:2], [voice] * 2, replace(QUICK, seed=seeds))
 
@@ -276,9 +275,9 @@ class TestBatch:
         for i, sentence in enumerate(sentences):
             spoken = said[i]
             assert spoken.text == sentence and list(spoken.phones) == tts.phonemizer(sentence)
-            assert len(spoken.begun) * tts.codec.hop_length == len(spoken.wav)
-            known = -1 if tts.lm.decision == "stop" else len(spoken.phones)  # a prefix knows no places
-            assert spoken.begun[-1] == known and (spoken.begun.diff() >= 0).all()
+            assert len(spoken.begun) * tts.model.codec.hop_length == len(spoken.wav)
+            known = -1 if tts.model.lm.decision == "stop" else len(spoken.phones)  # a prefix knows no places
+            assert spoken.begun[-1] == known and (np.diff(spoken.begun) >= 0).all()
 
     def test_as_many_voices_as_texts(self, tts, voice):
         with pytest.raises(UserError, match="2 texts but 1 voices"):

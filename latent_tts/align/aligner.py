@@ -1,4 +1,4 @@
-"""Where each phone of a known text begins in a recording: a small CTC network and a Viterbi search over its output."""
+"""A small CTC network that hears phones. ``hearing.py`` finds with it where each phone of a known text begins."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from latent_tts.align.pauses import settle_pauses
-from latent_tts.errors import UserError
+from latent_tts.align.hearing import Hearing
 from latent_tts.nn.conv import ConvNeXtBlock, Stack
 from latent_tts.nn.spectral import LogMel
 
@@ -71,50 +70,21 @@ class Aligner(nn.Module):
         return F.ctc_loss(posteriors, self.classes[text], frames, text_lens, zero_infinity=True)
 
     @torch.inference_mode()
-    def align(self, wav: Tensor, ids: list[int]) -> tuple[np.ndarray, float]:
-        """A recording (T,) and its phone ids -> seconds at which each phone begins (L,), mean log posterior a phone.
+    def posteriors(self, wav: np.ndarray) -> np.ndarray:
+        """A recording (T,) -> log posteriors (N, classes)."""
+        return self(torch.from_numpy(np.ascontiguousarray(wav, np.float32))[None])[0].numpy()
 
-        UserError where the recording is too short for the text.
-        """
-        posteriors = self(wav[None])[0].numpy()
-        starts, score = viterbi(posteriors, self.classes[torch.tensor(ids)].numpy())
-        pauses = [i in self.separators for i in ids]
-        return settle_pauses(wav.numpy(), self.config.sample_rate, starts / self.frame_rate, pauses), score
+    @property
+    def hearing(self) -> Hearing:
+        rate = self.config.sample_rate
+        return Hearing(self.posteriors, self.classes.numpy(), frozenset(self.separators), rate, self.frame_rate)
+
+    def align(self, wav: Tensor, ids: list[int]) -> tuple[np.ndarray, float]:
+        """As ``Hearing.align``, of a tensor."""
+        return self.hearing.align(wav.numpy(), ids)
 
 
 def _class_name(symbol: str, separators: tuple[str, ...]) -> str:
     if symbol in separators[1:]:
         return "pause"
     return symbol.strip(STRESS)
-
-
-def viterbi(posteriors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
-    """The best CTC path of ``labels`` (L,) through log posteriors (N, classes), class 0 being the blank.
-
-    -> the first frame of each label (L,) and the mean log posterior of the labels at their first frames. Equal to
-    ``torchaudio.functional.forced_align``, which cannot be imported where only inference is installed.
-    """
-    count, states = len(posteriors), 2 * len(labels) + 1
-    path_labels = np.zeros(states, dtype=np.int64)
-    path_labels[1::2] = labels
-    need = len(labels) + int((labels[1:] == labels[:-1]).sum())
-    if count < need:
-        raise UserError(f"the recording has {count} frames for {need} phones: it is too short for its text")
-    skip = np.zeros(states, dtype=bool)
-    skip[3::2] = labels[1:] != labels[:-1]
-    score = np.full(states, -np.inf, dtype=np.float64)
-    score[:2] = posteriors[0, path_labels[:2]]
-    came = np.zeros((count, states), dtype=np.int8)
-    for t in range(1, count):
-        options = np.stack(
-            [score, np.r_[-np.inf, score[:-1]], np.where(skip, np.r_[-np.inf, -np.inf, score[:-2]], -np.inf)]
-        )
-        came[t] = options.argmax(axis=0)
-        score = options.max(axis=0) + posteriors[t, path_labels]
-    state = states - 1 if score[-1] >= score[-2] else states - 2
-    first = np.zeros(len(labels), dtype=np.int64)
-    for t in range(count - 1, -1, -1):
-        if state % 2:
-            first[state // 2] = t
-        state -= int(came[t, state])
-    return first, float(posteriors[first, labels].mean())

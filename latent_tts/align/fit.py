@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from latent_tts.align.aligner import Aligner, viterbi
+from latent_tts.align.hearing import Hearing, viterbi
 from latent_tts.errors import UserError
 
 UNHEARD = -3.0  # log posterior under which a phone counts as missed
@@ -24,16 +22,14 @@ class Fit:
     before: int  # other phones, heard before the first
 
 
-@torch.inference_mode()
-def fit(aligner: Aligner, wav: Tensor, ids: list[int]) -> Fit:
-    """A sentence (T,) at the aligner's rate and its phones, a separator at either end -> how well the two agree.
+def fit(hearing: Hearing, wav: np.ndarray, ids: list[int]) -> Fit:
+    """A sentence (T,) at the rate of ``hearing`` and its phones, a separator at either end -> how well the two agree.
 
     The measure is that of goodness of pronunciation (Witt and Young 2000) with posteriors of CTC. A sound too short for
     its phones fits in nothing.
     """
-    posteriors = aligner(wav[None])[0].numpy()
-    labels = aligner.classes[torch.tensor(ids)].numpy()
-    pauses = np.isin(ids, list(aligner.separators))
+    posteriors, labels = hearing.posteriors(wav), hearing.classes[ids]
+    pauses = np.isin(ids, list(hearing.separators))
     words = np.split(np.arange(len(ids)), np.flatnonzero(pauses)[1:])[:-1]
     try:
         first, _ = viterbi(posteriors, labels)

@@ -95,9 +95,9 @@ def _about_espeak(args: argparse.Namespace) -> str:
 
 
 def _about_model(args: argparse.Namespace) -> str:
-    from latent_tts import model_dir
+    from latent_tts import model_files
 
-    folder, tts = args.model or model_dir.SHIPPED, load(args)
+    folder, tts = args.model or model_files.SHIPPED, load(args)
     return f"{folder} loads, {tts.sample_rate} Hz, engine {tts.engine}, voices are tied to {tts.model_hash}"
 
 
@@ -105,9 +105,9 @@ def _about_weights(args: argparse.Namespace) -> str:
     """The beginning of each file's SHA-256, to compare with those of another machine."""
     import hashlib
 
-    from latent_tts import model_dir
+    from latent_tts import model_files
 
-    files = sorted(Path(args.model or model_dir.SHIPPED).glob("*.safetensors"))
+    files = sorted(Path(args.model or model_files.SHIPPED).glob("*.safetensors"))
     return ", ".join(f"{file.stem} {hashlib.sha256(file.read_bytes()).hexdigest()[:16]}" for file in files)
 
 

@@ -68,7 +68,7 @@ def batch_parser() -> argparse.ArgumentParser:
 
 def job_of(args: argparse.Namespace) -> Job:
     """How the rows are spoken, as the options say."""
-    from latent_tts.model_dir import SHIPPED, own_reference
+    from latent_tts.model_files import SHIPPED, own_reference
     from latent_tts.studio.batch import Job
 
     if args.voice is not None and args.reference is not None:

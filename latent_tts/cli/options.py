@@ -104,6 +104,8 @@ def choose_sampling(args: argparse.Namespace) -> Sampling:
 
 def choose_device(name: str) -> str:
     """``auto`` is the best that is there. Raises UserError for one that is not."""
+    if name == "cpu":
+        return name
     import torch
 
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -147,7 +149,7 @@ def booth_of(args: argparse.Namespace, tts: TTS, heard: Callable[[Spoken], objec
 
 def reader_of_voice(args: argparse.Namespace) -> Callable[[TTS], Voice]:
     """Read the voice that was asked for, as far as that goes without the model; the rest of the way."""
-    from latent_tts import audio, model_dir
+    from latent_tts import audio, model_files
     from latent_tts.voices import VoiceStore, read_voice
 
     if args.voice is not None and args.reference is not None:
@@ -157,7 +159,7 @@ def reader_of_voice(args: argparse.Namespace) -> Callable[[TTS], Voice]:
         return lambda tts: fitting(tts, voice)
     path, text = args.reference, args.reference_text
     if path is None:
-        path, said = model_dir.own_reference(args.model or model_dir.SHIPPED)
+        path, said = model_files.own_reference(args.model or model_files.SHIPPED)
         text = said if text is None else text
     wav, rate = audio.read_reference(path)
     return lambda tts: tts.clone(wav, text=text, sample_rate=rate)

@@ -33,7 +33,7 @@ from latent_tts.errors import UserError
 from latent_tts.files import write_json
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import numpy as np
     from tqdm import tqdm
 
     from latent_tts.frames import Voice
@@ -229,7 +229,7 @@ def performed(args: argparse.Namespace, tts: TTS, script: list[Line]) -> Perform
         return perform(booth_of(args, tts, heard), script)
 
 
-def counted(chunks: Iterator[Tensor], rate: int, quiet: bool) -> Iterator[Tensor]:
+def counted(chunks: Iterator[np.ndarray], rate: int, quiet: bool) -> Iterator[np.ndarray]:
     """Chunks (n,) as they come, counted in the same way."""
     with progress_line(quiet) as progress:
         for chunk in chunks:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from latent_tts.nn.attention import CausalAttention
 from latent_tts.nn.conv import CausalConv1d
-from latent_tts.nn.spectral import InverseFourier
+from latent_tts.nn.spectral import InverseFourier, LogMel
 from latent_tts.nn.state import State, remember
 
 
@@ -107,8 +107,9 @@ class DepthwiseConv1d(nn.Module):
         self.taps = convolution.conv.weight.detach()[:, 0].T.contiguous().unbind()  # of (kernel, C)
         self.bias = convolution.conv.bias
 
-    def forward(self, x: Tensor, state: State) -> Tensor:
-        before = state[self] if self in state else x.new_zeros(len(x), self.past, x.shape[2])
+    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
+        fresh = state is None or self not in state
+        before = x.new_zeros(x.shape[0], self.past, x.shape[2]) if fresh else state[self]
         x = torch.cat([before, x], dim=1)
         remember(self, state, x[:, -self.past :])
         shifted = (x[:, i : i - self.past or None] for i in range(self.past + 1))
@@ -131,8 +132,28 @@ class InverseFourierMatrix(nn.Module):
         return torch.cat([magnitude * phase.cos(), magnitude * phase.sin()], dim=-1) @ self.basis
 
 
+class MelConvolution(nn.Module):
+    """Log-mel magnitudes of a whole signal: its windows and their Fourier transform as one convolution."""
+
+    def __init__(self, mel: LogMel):
+        super().__init__()
+        frames, self.floor, self.hop = mel.frames, mel.floor, mel.frames.hop
+        self.pad = (frames.width - frames.hop - frames.lookahead, frames.lookahead)
+        spectrum = torch.fft.rfft(torch.eye(frames.width, dtype=torch.float64)).T  # (bins, width)
+        kernels = torch.cat([spectrum.real, spectrum.imag]) * mel.window
+        self.register_buffer("kernels", kernels.float()[:, None])
+        self.register_buffer("filters", mel.filters)
+
+    def forward(self, wav: Tensor, state: None = None) -> Tensor:
+        parts = F.conv1d(F.pad(wav, self.pad)[:, None], self.kernels, stride=self.hop).square()
+        real, imaginary = parts.split(self.kernels.shape[0] // 2, dim=1)
+        magnitude = (real + imaginary).sqrt().transpose(1, 2)
+        return (magnitude @ self.filters).clamp(min=self.floor).log()
+
+
 REPLACEMENTS = {
     nn.RMSNorm: RMSNorm,
     CausalAttention: CachedAttention,
     InverseFourier: InverseFourierMatrix,
+    LogMel: MelConvolution,
 }

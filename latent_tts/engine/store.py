@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import os
@@ -11,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent
-KEPT = 24  # files in the cache; those unused for longest go
+KEPT = 48  # files in the cache; those unused for longest go
 
 
 def cache_folder() -> Path:
@@ -28,21 +27,28 @@ class GraphStore:
     """
 
     def __init__(self, folder: Path, files: Iterable[Path]):
-        self.folder = folder
+        self.folder, self.held = folder, {}
         digest = hashlib.sha256(_code().encode())
         for path in files:
             digest.update(hashlib.sha256(path.read_bytes()).digest())
         self.key = digest.hexdigest()[:24]
 
-    def get(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """What the cache holds under ``name``; where it holds nothing whole, made anew and kept if that is possible."""
-        path = self.folder / f"{name}-{self.key}"
-        content = _read(path)
-        if content is None:
-            content = make()
-            with contextlib.suppress(OSError):  # a cache that cannot be written is none
-                self._keep(path, content)
-        return content
+    def get(self, name: str, make: Callable[[], dict[str, bytes]]) -> bytes:
+        """What the cache holds under ``name``. Where it holds nothing whole, ``make`` gives it, and may give more that
+        will be asked for; all of it is kept, in memory where the cache cannot be written."""
+        content = self.held.get(name) or _read(self._path(name))
+        if content is not None:
+            return content
+        given = make()
+        for other, content in given.items():
+            try:
+                self._keep(self._path(other), content)
+            except OSError:
+                self.held[other] = content
+        return given[name]
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}-{self.key}"
 
     def _keep(self, path: Path, content: bytes) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +74,7 @@ def _read(path: Path) -> bytes | None:
 def _code() -> str:
     """A hash of the package's code and the versions of torch and ONNX Runtime."""
     digest = hashlib.sha256()
-    for room in ("engine", "nn", "codec", "lm"):
+    for room in ("engine", "nn", "codec", "lm", "align"):
         for path in sorted((PACKAGE / room).glob("*.py")):
             digest.update(path.read_bytes())
     for package in ("torch", "onnxruntime"):

@@ -9,11 +9,10 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
-from latent_tts.engine.parts import ROOM, GraphTransformer
+from latent_tts.engine.passage import ROOM, Passage
 from latent_tts.engine.store import GraphStore
-from latent_tts.nn.state import State
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -35,13 +34,13 @@ def start(graph: bytes, threads: int) -> InferenceSession:
 
 
 def choose_threads(step: bytes, store: GraphStore) -> int:
-    """How many threads make ``step``, a Transformer's graph, fastest here; found once and kept in the ``store``."""
+    """How many threads make ``step``, the graph of a step, fastest here; found once and kept in the ``store``."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     counts = [count for count in (1, 2, 4, MOST) if count <= cores]
     if len(counts) == 1:
         return 1
-    found = store.get(f"threads-{platform.node()}-{cores}", lambda: str(_fastest(step, counts)).encode())
-    return int(found)
+    name = f"threads-{platform.node()}-{cores}"
+    return int(store.get(name, lambda: {name: str(_fastest(step, counts)).encode()}))
 
 
 def _fastest(step: bytes, counts: list[int]) -> int:
@@ -63,10 +62,10 @@ def _fastest(step: bytes, counts: list[int]) -> int:
 
 def _walk(session: InferenceSession) -> Iterator[None]:
     """A step of a stream at each ``next``."""
-    network = GraphTransformer(session)
-    x = torch.randn(1, 1, network.heads * network.width)
+    width = session.get_inputs()[0].shape[2]
+    x = np.random.default_rng(0).standard_normal((1, 1, width), np.float32)
     while True:
-        state = State()
+        passage = Passage(session, x, np.zeros(1, np.int64))
         for _ in range(4 * ROOM):
-            network(x, state)
+            passage.step(x[:, 0])
             yield

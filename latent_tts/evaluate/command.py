@@ -65,7 +65,8 @@ def _codec(options: argparse.Namespace) -> None:
     from latent_tts.data.kaldi import read_data_dir
     from latent_tts.evaluate.reconstruction import choose_recordings, references_of, score_codec
     from latent_tts.evaluate.trials import read_trials
-    from latent_tts.model_dir import SHIPPED, load_codec
+    from latent_tts.model_dir import load_codec
+    from latent_tts.model_files import SHIPPED
 
     _require(options)
     if options.trials:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from latent_tts.frames import Sampling, Utterances
+from latent_tts.frames import Utterances
 from latent_tts.lm.conditioning import AlignedText, ReferenceEncoder, pointers_of
-from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig, Lesson, at_their_ends, has_text, in_reference
-from latent_tts.lm.pointer import PointerWalk
+from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig, Lesson, Reading, at_their_ends, has_text, in_reference
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,8 @@ class AlignedLM(LatentLM):
         self.chosen = nn.Embedding(self.config.max_advance + 1, self.config.dim)
 
     def lesson(self, batch: Utterances) -> Lesson:
-        texts, voice = self.read(batch)
+        references = batch.frames[:, : int(batch.prompt_lens.max())]
+        texts, voice = self.read(replace(batch, frames=references))
         pointers, advances = self._moves(batch, batch.text_lens)
         inputs = self._inputs(batch, texts, voice, pointers[:, :-1], advances)
         told = self.chosen(advances), self.text.window_after(texts, pointers[:, 1:]), voice[:, None]
@@ -65,15 +65,28 @@ class AlignedLM(LatentLM):
         """Cross entropy of the pointer's moves, in nats."""
         return F.cross_entropy(self.advance(states).float(), decisions)
 
-    def walk(self, prompt: Utterances, sampling: Sampling) -> AlignedWalk:
-        return AlignedWalk(self, prompt, sampling)
+    @property
+    def limit(self) -> int:
+        return self.config.max_advance
+
+    def reading(self, prompt: Utterances) -> Reading:
+        texts, voice = self.read(prompt)
+        inputs, padding = self.prompted(prompt, texts, voice)
+        places = torch.arange(texts.shape[1], device=texts.device)[None]
+        before, after = self.text.window_before(texts, places), self.text.window_after(texts, places)
+        return Reading(inputs, padding, before + self.segment.weight[0] + voice[:, None], after + voice[:, None])
+
+    def think(self, state: Tensor) -> Tensor:
+        return self.advance(state)
+
+    def decided(self, moves: Tensor) -> tuple[Tensor, Tensor]:
+        return self.chosen(moves), self.begun(moves)
 
     def read(self, batch: Utterances) -> tuple[Tensor, Tensor]:
         """Text states (B, L + 2, C) and voice vectors (B, H)."""
-        voice = self.reference(batch.frames[:, : int(batch.prompt_lens.max())], batch.prompt_lens)
-        return self.text.encode(batch.text, batch.text_lens), voice
+        return self.text.encode(batch.text, batch.text_lens), self.reference(batch.frames, batch.prompt_lens)
 
-    def prompted(self, prompt: Utterances, texts: Tensor, voice: Tensor) -> tuple[Tensor, Tensor | None]:
+    def prompted(self, prompt: Utterances, texts: Tensor, voice: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs (B, P + 1, H) up to the utterance's first step, rows aligned at their ends, and their padding."""
         pointers, advances = self._moves(prompt, prompt.prompt_text_lens)
         inputs = self._inputs(prompt, texts, voice, pointers[:, :-1], advances)
@@ -92,35 +105,3 @@ class AlignedLM(LatentLM):
         window = self.text.window_before(texts, pointers)
         window = torch.where(has_text(batch, count)[..., None], window, self.text.unknown)
         return before + start + window + self.segment(in_reference(batch, count)) + voice[:, None]
-
-
-class AlignedWalk:
-    """A Walk by the moves of a pointer. What it shows of the text is computed beforehand, for every place of it."""
-
-    def __init__(self, lm: AlignedLM, prompt: Utterances, sampling: Sampling):
-        self.lm = lm
-        self.texts, self.voice = lm.read(prompt)
-        self.inputs, self.padding = lm.prompted(prompt, self.texts, self.voice)
-        places = torch.arange(self.texts.shape[1], device=self.texts.device).expand(len(prompt), -1)
-        self.before, self.after = lm.text.window_before(self.texts, places), lm.text.window_after(self.texts, places)
-        self.pointer = PointerWalk(prompt, lm.config.max_advance, sampling)
-        self.noise = self.pointer.draws.normal
-
-    @property
-    def alive(self) -> Tensor:
-        return self.pointer.alive
-
-    @property
-    def spoken(self) -> Tensor:
-        return self.pointer.spoken
-
-    def decide(self, state: Tensor) -> tuple[Tensor, ...]:
-        self.advances = self.pointer.step(self.lm.advance(state).float())
-        return self.lm.chosen(self.advances), self._at(self.after), self.voice
-
-    def beside(self) -> tuple[Tensor, ...]:
-        return self.lm.begun(self.advances), self.lm.segment.weight[0], self.voice, self._at(self.before)
-
-    def _at(self, windows: Tensor) -> Tensor:
-        """(B, L + 2, H) of all places -> (B, H) of the pointer's."""
-        return windows[torch.arange(len(windows), device=windows.device), self.pointer.pointers]

@@ -79,7 +79,7 @@ class AlignedText(nn.Module):
         for block in self.blocks:
             x = block(x, visible)
         x = torch.where(visible, x, self.edges[1])
-        first, last = (edge.expand(len(x), 1, -1) for edge in self.edges)
+        first, last = (edge.expand(x.shape[0], 1, -1) for edge in self.edges)
         return torch.cat([first, x, last], dim=1)
 
     def window_before(self, states: Tensor, pointers: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ def _gather(states: Tensor, pointers: Tensor, span: tuple[int, int]) -> Tensor:
     """(B, L + 2, C), (B, N) -> (B, N, span * C): states of phones pointer + span[0] .. pointer + span[1] - 1."""
     offsets = torch.arange(*span, device=states.device) + 1  # state 0 stands before phone 0
     index = (pointers[..., None] + offsets).clamp(0, states.shape[1] - 1)
-    rows = torch.arange(len(states), device=states.device)[:, None, None]
+    rows = torch.arange(states.shape[0], device=states.device)[:, None, None]
     return states[rows, index].flatten(2)
 
 

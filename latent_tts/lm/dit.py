@@ -146,8 +146,8 @@ class DiTLM(nn.Module):
         whole = planned(prompt, self.log_durations(prompt, texts).exp(), sampling.speed)
         counts = whole.frame_lens - whole.prompt_lens
         conditions, joined = guide_output(self.conditions(whole, texts), self.null, sampling.guidance)
-        draws = RowDraws(sampling.seeds(len(prompt)), texts.device)
-        noise = frames_of_noise(draws, int(counts.max()), self.config.frame_dim) * sampling.temperature
+        draws = RowDraws(sampling.seeds(len(prompt)))
+        noise = frames_of_noise(draws, int(counts.max()), self.config.frame_dim).to(texts.device) * sampling.temperature
 
         def velocity(x: Tensor, t: float) -> Tensor:
             x, time = at_utterances(x, whole), torch.full((len(x),), t, device=x.device)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
 
 
 class RowDraws:
-    """A generator for each row, so that what a row draws does not depend on its neighbours."""
+    """A generator for each row, so that what a row draws does not depend on its neighbours. It is numpy's whatever
+    computes the rest: a seed draws the same in torch, in a graph and on any device."""
 
-    def __init__(self, seeds: Sequence[int], device: torch.device):
-        self.device = device
-        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    def __init__(self, seeds: Sequence[int]):
+        self.generators = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
 
-    def normal(self, dim: int) -> Tensor:
-        """(B, dim) of unit variance."""
-        return torch.stack([torch.randn(dim, generator=g) for g in self.generators]).to(self.device)
+    def normal(self, dim: int) -> np.ndarray:
+        """(B, dim) float32 of unit variance."""
+        return np.stack([generator.standard_normal(dim, np.float32) for generator in self.generators])
 
-    def uniform(self) -> Tensor:
+    def uniform(self) -> np.ndarray:
         """(B, 1) in [0, 1)."""
-        return torch.stack([torch.rand(1, generator=g) for g in self.generators]).to(self.device)
+        return np.array([[generator.random()] for generator in self.generators])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from latent_tts.frames import Chunk, FrameFormat, Sampling, Utterances
 from latent_tts.lm.heads import build_head
 from latent_tts.lm.sizes import LMConfig
+from latent_tts.lm.walks import WALKS, Walk
 from latent_tts.nn.state import State
 from latent_tts.nn.transformer import Transformer
 
@@ -57,38 +58,29 @@ class Lesson(NamedTuple):
     told: tuple[Tensor, ...]  # each (B, N + 1, H), added to a step's state before it becomes the head's condition
 
 
-class Walk(Protocol):
-    """The way of a batch of prompts through their texts while frames are made, one step at a time.
-
-    Each row draws from a generator of its own, seeded alike, so that it does not depend on its neighbours.
-    """
+class Reading(NamedTuple):
+    """What a language model has read of a batch of prompts before it makes their first frames. A table's row is for one
+    place in the text, at which a Walk says that a step is."""
 
     inputs: Tensor  # (B, M, H), all that comes before the first frame; rows end together, at their first step
-    padding: Tensor | None  # (B,) int64, how many leading inputs of a row are none
-    alive: Tensor  # (B,) bool, False from the step at which a row ended
-    spoken: Tensor  # (B,) int64, phones of the utterance that have begun, -1 where that is not known
+    padding: Tensor  # (B,) int64, how many leading inputs of a row are none
+    before: Tensor  # (B, places, H), what a step sees beside the frame before it and the decision behind that one
+    after: Tensor  # (B, places, H), what the head is told beside this step's decision
 
-    def decide(self, state: Tensor) -> tuple[Tensor, ...]:
-        """Draw this step's decision from its state (B, H) -> what the head is told besides it, each (B, H)."""
-        ...
-
-    def noise(self, dim: int) -> Tensor:
-        """(B, dim) unit noise for the head."""
-        ...
-
-    def beside(self) -> tuple[Tensor, ...]:
-        """What the next step sees beside the frame just made, each (B, H)."""
-        ...
+    def at(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows of both tables (B, H) for places (B,)."""
+        rows = torch.arange(len(places), device=places.device)
+        return self.before[rows, places], self.after[rows, places]
 
 
 class LatentLM(nn.Module, ABC):
     """Next-token diffusion over codec frames (Sun et al. 2024).
 
     What extends it says how a batch becomes inputs (``lesson``), what is decided at each step, besides the frame
-    (``decision`` names it, ``decision_loss``), and how prompts are walked through (``walk``).
+    (``decision`` names it and the Walk through a prompt; ``decision_loss``), and what is read of prompts (``reading``).
     """
 
-    decision: str
+    decision: str  # of WALKS
 
     def __init__(self, config: LatentLMConfig, decision_weight: float):
         """Modules stand in the order in which a step meets them. A checkpoint's optimiser state has the same order."""
@@ -126,9 +118,26 @@ class LatentLM(nn.Module, ABC):
     def decision_loss(self, states: Tensor, decisions: Tensor) -> Tensor:
         """States (M, H) of steps, what was to be decided (M,) -> a scalar."""
 
+    @property
     @abstractmethod
+    def limit(self) -> float:
+        """What the Walk may do at most."""
+
+    @abstractmethod
+    def reading(self, prompt: Utterances) -> Reading:
+        """What there is to read of prompts: their references, as ``frames`` and ``starts``, and all of their text."""
+
+    @abstractmethod
+    def think(self, state: Tensor) -> Tensor:
+        """States (B, H) of a step -> what the Walk decides by (B, K)."""
+
+    @abstractmethod
+    def decided(self, moves: Tensor) -> tuple[Tensor, Tensor]:
+        """Decisions (B,) -> what the head is told of them and what the next step sees of them, both (B, H)."""
+
     def walk(self, prompt: Utterances, sampling: Sampling) -> Walk:
         """A new walk. UserError where this way of seeing text cannot do what ``sampling`` asks for."""
+        return WALKS[self.decision](prompt.to("cpu"), self.limit, sampling)
 
     @property
     def frame_format(self) -> FrameFormat:
@@ -202,18 +211,38 @@ class LatentLM(nn.Module, ABC):
         ``prompt`` holds the references' frames, the phones of references and utterances, and the ``starts`` of the
         references' phones.
         """
-        walk, past = self.walk(prompt, sampling), State()
-        state = self.transformer(walk.inputs, past, walk.padding)[:, -1]
+        prompt = prompt.to(self.null.device)
+        walk, past, reading = self.walk(prompt, sampling), State(), self.reading(prompt)
+        padding = reading.padding if reading.padding.any() else None
+        state = self.transformer(reading.inputs, past, padding)[:, -1]
         frames = F.pad(prompt.frames, (0, 0, 1, 0)).take_along_dim(prompt.frame_lens[:, None, None], dim=1)[:, 0]
         while True:
-            told = walk.decide(state)
+            moves = walk.step(self.think(state).float().cpu().numpy())
             if not walk.alive.any():
                 return
-            cond = self.conditions(state, told, frames)
-            frames = self.head.sample(cond, self.null, sampling, walk.noise(self.head.noise_dim))
-            yield Chunk(frames[:, None], walk.alive[:, None], walk.spoken[:, None])
-            x = sum(walk.beside(), self.frame(frames))
-            state = self.transformer(x[:, None], past, walk.padding)[:, 0]
+            drawn = moves, walk.places, walk.noise(self.head.noise_dim)
+            moves, places, noise = (torch.from_numpy(x).to(state.device) for x in drawn)
+            frames, x = self.draw(state, moves, reading.at(places), frames, noise, sampling)
+            yield Chunk(frames[:, None], *(torch.from_numpy(known[:, None]) for known in (walk.alive, walk.spoken)))
+            state = self.transformer(x[:, None], past, padding)[:, 0]
+
+    def draw(
+        self,
+        state: Tensor,
+        moves: Tensor,
+        seen: tuple[Tensor, Tensor],
+        frames: Tensor,
+        noise: Tensor,
+        sampling: Sampling,
+    ) -> tuple[Tensor, Tensor]:
+        """The frames (B, D) of a step and the input (B, H) of the next, from the step's state (B, H), its decision
+        (B,), its rows of the tables ``before`` and ``after`` (B, H), the frames before it (B, D) and unit noise (B,
+        noise_dim)."""
+        before, after = seen
+        told, also = self.decided(moves)
+        cond = self.conditions(state, (told, after), frames)
+        drawn = self.head.sample(cond, self.null, sampling, noise)
+        return drawn, before + also + self.frame(drawn)
 
 
 def has_text(batch: Utterances, count: int) -> Tensor:
@@ -230,10 +259,9 @@ def in_reference(batch: Utterances, count: int) -> Tensor:
     return (torch.arange(count, device=batch.text.device) < batch.prompt_lens[:, None]).long()
 
 
-def at_their_ends(x: Tensor, lens: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Rows (B, M, H) of lengths (B,) moved so that they end together -> (B, M, H), leading places that are padding (B,)
-    or None where there are none."""
+def at_their_ends(x: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (B, M, H) of lengths (B,) moved so that they end together -> (B, M, H), leading places that are padding
+    (B,)."""
     padding = x.shape[1] - lens
     index = torch.arange(x.shape[1], device=x.device) - padding[:, None]
-    moved = x.gather(1, index.clamp(min=0)[..., None].expand_as(x))
-    return moved, padding if padding.any() else None
+    return x.gather(1, index.clamp(min=0)[..., None].expand_as(x)), padding

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from latent_tts.errors import UserError
-from latent_tts.frames import Sampling, Utterances
-from latent_tts.lm.draws import RowDraws
-from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig, Lesson, at_their_ends, in_reference
-
-log = logging.getLogger(__name__)
+from latent_tts.frames import Utterances
+from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig, Lesson, Reading, at_their_ends, in_reference
 
 
 @dataclass(frozen=True)
 class PrefixLMConfig(LatentLMConfig):
     """Sizes of a language model with a text prefix.
 
-    ``most_frames`` a phone, and ``PrefixWalk.grace`` more, end an utterance that does not stop. At 12.5 frames a second
+    ``most_frames`` a phone, and ``StopWalk.grace`` more, end an utterance that does not stop. At 12.5 frames a second
     a phone takes one frame on average; of 30000 clips of read speech the slowest took 3.4 a phone and two thirds of
     this limit. Faster frames want more of them.
     """
@@ -64,7 +59,7 @@ class PrefixLM(LatentLM):
     def lesson(self, batch: Utterances) -> Lesson:
         steps = torch.arange(batch.frames.shape[1] + 1, device=batch.text.device)
         inputs, padding = self._inputs(batch)
-        return Lesson(inputs, padding, steps == batch.frame_lens[:, None], ())
+        return Lesson(inputs, padding if padding.any() else None, steps == batch.frame_lens[:, None], ())
 
     def decision_loss(self, states: Tensor, decisions: Tensor) -> Tensor:
         """Binary cross entropy in nats, in which the ends weigh ``stop_positive``."""
@@ -72,71 +67,39 @@ class PrefixLM(LatentLM):
         logits = self.stop(states)[:, 0].float()
         return F.binary_cross_entropy_with_logits(logits, decisions.float(), pos_weight=positive)
 
-    def walk(self, prompt: Utterances, sampling: Sampling) -> PrefixWalk:
-        return PrefixWalk(self, prompt, sampling)
+    @property
+    def limit(self) -> float:
+        return self.config.most_frames
 
-    def prompted(self, prompt: Utterances) -> tuple[Tensor, Tensor | None]:
+    def reading(self, prompt: Utterances) -> Reading:
+        inputs, padding = self.prompted(prompt)
+        segment = self.segment.weight[:1].expand(inputs.shape[0], 1, -1)  # of the utterance; the text has been read
+        return Reading(inputs, padding, segment, torch.zeros_like(segment))
+
+    def think(self, state: Tensor) -> Tensor:
+        return self.stop(state)
+
+    def decided(self, moves: Tensor) -> tuple[Tensor, Tensor]:
+        nothing = torch.zeros_like(self.null)
+        return nothing, nothing
+
+    def prompted(self, prompt: Utterances) -> tuple[Tensor, Tensor]:
         """Inputs (B, L + P + 1, H) up to the utterance's first step, rows aligned at their ends, and their padding."""
         inputs, _ = self._inputs(prompt)
         places = prompt.text.shape[1]
         inputs, _ = at_their_ends(inputs, places + prompt.frame_lens + 1)
-        padding = inputs.shape[1] - 1 - prompt.text_lens - prompt.frame_lens
-        return inputs, padding if padding.any() else None
+        return inputs, inputs.shape[1] - 1 - prompt.text_lens - prompt.frame_lens
 
-    def _inputs(self, batch: Utterances) -> tuple[Tensor, Tensor | None]:
+    def _inputs(self, batch: Utterances) -> tuple[Tensor, Tensor]:
         """(B, L + N + 1, H): texts that end together, and the frames behind them; padding before the texts (B,)."""
         text, padding = text_before_frames(self.text, self.segment, batch)
-        first = self.first.expand(len(text), 1, -1)
+        first = self.first.expand(text.shape[0], 1, -1)
         frames = torch.cat([first, self.frame(batch.frames)], dim=1)
         return torch.cat([text, frames + self.segment(in_reference(batch, frames.shape[1]))], dim=1), padding
 
 
-class PrefixWalk:
-    """A Walk that ends where the model says so, or at ``limit`` frames, which is logged as a warning.
-
-    No row is empty. The end is where the learnt logit is above 0, not drawn: a draw at every step would end some
-    utterances anywhere.
-    """
-
-    grace = 16  # frames more than the text accounts for: a breath before and after
-
-    def __init__(self, lm: PrefixLM, prompt: Utterances, sampling: Sampling):
-        refuse_speed(sampling)
-        self.lm = lm
-        self.inputs, self.padding = lm.prompted(prompt)
-        self.phones = prompt.text_lens - prompt.prompt_text_lens
-        self.limit = (lm.config.most_frames * self.phones).long() + self.grace
-        self.alive = torch.ones_like(self.phones, dtype=torch.bool)
-        self.spoken = torch.full_like(self.phones, -1)
-        self.made = 0
-        self.noise = RowDraws(sampling.seeds(len(prompt)), prompt.text.device).normal
-
-    def decide(self, state: Tensor) -> tuple[Tensor, ...]:
-        over = (self.lm.stop(state)[:, 0] > 0) & (self.made > 0)
-        cut = self.alive & ~over & (self.made >= self.limit)
-        tell_of_cut(self.phones[cut], self.made)
-        self.alive = self.alive & ~over & ~cut
-        self.made += 1
-        return ()
-
-    def beside(self) -> tuple[Tensor, ...]:
-        return (self.lm.segment.weight[0],)
-
-
-def text_before_frames(text: nn.Embedding, segment: nn.Embedding, batch: Utterances) -> tuple[Tensor, Tensor | None]:
+def text_before_frames(text: nn.Embedding, segment: nn.Embedding, batch: Utterances) -> tuple[Tensor, Tensor]:
     """Embedded texts (B, L, H) that end together, the reference's in segment 3 and the utterance's in 2, and how many
-    leading places of a row are padding (B,), None where none is."""
+    leading places of a row are padding (B,)."""
     heard = torch.arange(batch.text.shape[1], device=batch.text.device) < batch.prompt_text_lens[:, None]
     return at_their_ends(text(batch.text) + segment(2 + heard.long()), batch.text_lens)
-
-
-def refuse_speed(sampling: Sampling) -> None:
-    """UserError where another speed than the model's own is asked for."""
-    if sampling.speed != 1:
-        raise UserError(f"speed is {sampling.speed}, but this model has no pointer to move faster; leave it at 1")
-
-
-def tell_of_cut(phones: Tensor, frames: int) -> None:
-    """A warning for each row, of so many ``phones`` (M,), that ``frames`` frames did not end."""
-    for count in phones.tolist():
-        log.warning("cut off after %d frames for %d phones: the model did not stop", frames, count)

@@ -37,7 +37,9 @@ class RepetitionAware:
     def __call__(self, logits: Tensor) -> Tensor:
         """(B, V) -> codes (B,). Every row takes two random numbers, so that it hangs on no other's codes."""
         p = (logits.float() / self.temperature).softmax(dim=1)
-        first, again = (nucleus(p, top_p, self.draws.uniform()) for top_p in (self.top_p, 1.0))
+        first, again = (
+            nucleus(p, top_p, torch.from_numpy(self.draws.uniform()).to(p.device)) for top_p in (self.top_p, 1.0)
+        )
         share = (self.history == first[:, None]).double().mean(dim=1)
         codes = torch.where(share > self.threshold, again, first)
         self.history = torch.cat([self.history[:, 1:], codes[:, None]], dim=1)

@@ -81,4 +81,4 @@ def planned(prompt: Utterances, durations: Tensor, speed: float) -> Utterances:
 
 def frames_of_noise(draws: RowDraws, count: int, dim: int) -> Tensor:
     """(B, count, dim) of unit variance. Drawn one by one: a row's first frames do not depend on how many follow."""
-    return torch.stack([draws.normal(dim) for _ in range(count)], dim=1)
+    return torch.stack([torch.from_numpy(draws.normal(dim)) for _ in range(count)], dim=1)

@@ -140,8 +140,8 @@ class TransfusionLM(nn.Module):
         prefix, lengths = self.read(prompt)
         lengths = lengths.minimum(PointerWalk.longest * (prompt.text_lens - prompt.prompt_text_lens))
         counts = (lengths / sampling.speed).round().long().clamp(min=1)
-        draws = RowDraws(sampling.seeds(len(prompt)), lengths.device)
-        noise = frames_of_noise(draws, int(counts.max()), self.config.frame_dim)
+        draws = RowDraws(sampling.seeds(len(prompt)))
+        noise = frames_of_noise(draws, int(counts.max()), self.config.frame_dim).to(lengths.device)
 
         def velocity(x: Tensor, t: int) -> Tensor:
             time = torch.tensor([t], device=x.device)

@@ -9,8 +9,9 @@ from torch.nn import functional as F
 from latent_tts.frames import Sampling, Utterances
 from latent_tts.lm.draws import RowDraws
 from latent_tts.lm.latent_lm import at_their_ends
-from latent_tts.lm.prefix import refuse_speed, tell_of_cut, text_before_frames
+from latent_tts.lm.prefix import text_before_frames
 from latent_tts.lm.repetition import RepetitionAware
+from latent_tts.lm.walks import refuse_speed, tell_of_cut
 from latent_tts.nn.state import State
 from latent_tts.nn.transformer import Transformer
 
@@ -57,7 +58,8 @@ class FirstCodes(nn.Module):
     def forward(self, batch: Utterances, groups: Tensor) -> Tensor:
         """Logits (B, M + 1, G, entries + 1) of every group behind the text and the groups (B, M, G) before it."""
         inputs, padding = self._inputs(batch, groups)
-        return self.scores(self.transformer(inputs, padding=padding)[:, -groups.shape[1] - 1 :])
+        states = self.transformer(inputs, padding=padding if padding.any() else None)
+        return self.scores(states[:, -groups.shape[1] - 1 :])
 
     def scores(self, states: Tensor) -> Tensor:
         """(..., H) -> logits (..., G, entries + 1)."""
@@ -71,7 +73,7 @@ class FirstCodes(nn.Module):
         most, which is logged as a warning. See RepetitionAware for ``window`` and ``most_repeated``."""
         refuse_speed(sampling)
         rows, device = len(prompt), prompt.text.device
-        draws = RowDraws(sampling.seeds(rows), device)
+        draws = RowDraws(sampling.seeds(rows))
         history = last_codes(prompt, window)
         draw = RepetitionAware(history, most_repeated, draws, sampling.top_p, sampling.code_temperature)
         inputs, padding = self.prompted(prompt)
@@ -85,7 +87,7 @@ class FirstCodes(nn.Module):
                 made.append(draw(logits))
                 alive = alive & (made[-1] != self.end)
                 cut = alive & (lens >= limit)
-                tell_of_cut(phones[cut], len(made) - 1)
+                tell_of_cut(phones[cut].tolist(), len(made) - 1)
                 alive = alive & ~cut
                 lens = lens + alive
             if not alive.any():
@@ -112,7 +114,7 @@ class FirstCodes(nn.Module):
         codes = codes.gather(1, (place + left_out[:, None]).clamp(max=codes.shape[1] - 1))
         return codes.where(place < lens[:, None], self.end).unflatten(1, (-1, self.group)), lens, heard
 
-    def _inputs(self, batch: Utterances, groups: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _inputs(self, batch: Utterances, groups: Tensor) -> tuple[Tensor, Tensor]:
         """(B, L + 1 + M, H): texts that end together, the start, groups (B, M, G); the padding before them (B,)."""
         text, padding = text_before_frames(self.text, self.segment, batch)
         steps = torch.cat([self.first.expand(len(text), 1, -1), self._embedded(groups)], dim=1)

@@ -58,8 +58,7 @@ class LaterCodes(nn.Module):
         frames = self._embedded(codes, heard, codebook) + self.segment(heard.long())
         x = torch.cat([text, frames], dim=1) + self.asked.weight[codebook]
         visible = place < batch.frame_lens[:, None]
-        begins = torch.zeros_like(batch.text_lens) if padding is None else padding
-        read = torch.arange(text.shape[1], device=codes.device) >= begins[:, None]
+        read = torch.arange(text.shape[1], device=codes.device) >= padding[:, None]
         return self.transformer(x, torch.cat([read, visible], dim=1))[:, text.shape[1] :]
 
     def scores(self, states: Tensor, codebook: int) -> Tensor:

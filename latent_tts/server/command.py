@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from latent_tts.errors import UserError
 from latent_tts.frames import Voice
-from latent_tts.model_dir import own_reference
+from latent_tts.model_files import own_reference
 from latent_tts.scheduler import Scheduler
 from latent_tts.server.app import create_app
 from latent_tts.server.connections import ImpatientProtocol

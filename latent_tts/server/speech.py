@@ -78,7 +78,7 @@ async def encoded(speech: Speech, encoder: PcmEncoder, rate: int, metrics: Metri
             metrics.first_sound(time.monotonic() - speech.began)
         silent = False
         metrics.audio_seconds += len(chunk) / rate
-        if content := encoder.encode(chunk.numpy()):
+        if content := encoder.encode(chunk):
             yield content
     yield encoder.finish()
 

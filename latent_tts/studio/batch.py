@@ -22,12 +22,10 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from latent_tts import audio
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling, Voice
-from latent_tts.model_dir import SHIPPED, voice_hash
+from latent_tts.model_files import SHIPPED, voice_hash
 from latent_tts.studio.judge import Judge
 from latent_tts.studio.ledger import Ledger
 from latent_tts.studio.manifests import Row, checked
@@ -60,7 +58,7 @@ class Job:
     device: str = "cpu"
     lexicon: Path | None = None
     voices: Path | None = None
-    threads: int = 0  # of torch in each process; 0 is what torch takes, shared among the processes
+    threads: int = 0  # that compute in each process; 0: the engine decides, several processes share the cores
 
     def settings(self) -> dict:
         """What decides how a row sounds, for the ledger."""
@@ -129,7 +127,7 @@ class Worker:
 
     def __init__(self, job: Job):
         self.job, self.store = job, VoiceStore(job.voices)
-        self.tts = TTS.from_dir(job.model, job.device, job.lexicon)
+        self.tts = TTS.from_dir(job.model, job.device, job.lexicon, threads=job.threads or None)
         judge = Judge(self.tts, job.whisper) if job.verify else None
         self.booth = Booth(self.tts, judge, job.takes if job.verify else 1)
         self.clone = lru_cache(VOICES_KEPT)(self._clone)
@@ -188,13 +186,11 @@ def _results(batches: list[tuple[list[Row], set[str]]], job: Job, nj: int) -> It
         return
     nj = min(nj, len(batches))
     if nj == 1:
-        if job.threads:
-            torch.set_num_threads(job.threads)
         worker = Worker(job)
         yield from (worker.speak(batch, left) for batch, left in batches)
         return
-    threads = job.threads or max(1, torch.get_num_threads() // nj)
-    with ProcessPoolExecutor(nj, multiprocessing.get_context("spawn"), _begin, (threads,)) as pool:
+    job = replace(job, threads=job.threads or max(1, _cores() // nj))
+    with ProcessPoolExecutor(nj, multiprocessing.get_context("spawn"), _begin) as pool:
         futures = [pool.submit(_speak, job, batch, left) for batch, left in batches]
         try:
             yield from (future.result() for future in as_completed(futures))
@@ -204,11 +200,17 @@ def _results(batches: list[tuple[list[Row], set[str]]], job: Job, nj: int) -> It
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _begin(threads: int) -> None:
+def _cores() -> int:
+    """What this process may use, or is told to."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(told) if told.isdecimal() and int(told) else here
+
+
+def _begin() -> None:
     """Make a process ready. It ends when its parent is gone, even if that was killed."""
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
-    torch.set_num_threads(threads)
 
 
 def _speak(job: Job, batch: list[Row], left: set[str]) -> list[dict]:

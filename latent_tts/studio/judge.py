@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from latent_tts import audio
 from latent_tts.align.fit import Fit, fit
 from latent_tts.errors import UserError
 from latent_tts.lm.pointer import PointerWalk
-from latent_tts.model_dir import load_aligner
 from latent_tts.text.symbols import SymbolTable
 
 if TYPE_CHECKING:
@@ -70,9 +68,9 @@ class Judge:
     """Reports on sentences that a model spoke; with ``whisper``, a folder, also on the words that are recognised."""
 
     def __init__(self, tts: TTS, whisper: str | Path | None = None, threads: int = 1):
-        self.sample_rate, self.frame_rate = tts.sample_rate, tts.codec.frame_rate
+        self.sample_rate, self.frame_rate = tts.sample_rate, tts.model.frame_rate
         self.words = tts.phonemizer.words
-        self.aligner, self.symbols = load_aligner(tts.folder)
+        self.hearing, self.symbols = tts.model.hearing, tts.symbols
         self.recogniser = None
         if whisper is not None:
             from latent_tts.evaluate.wer import load_recogniser
@@ -81,11 +79,11 @@ class Judge:
 
     def __call__(self, spoken: Spoken, speed: float = 1.0) -> Report:
         """``speed`` is the one that was asked for."""
-        wav = spoken.wav.numpy()
+        wav = spoken.wav
         found = self._fit(spoken)
         wer, heard = self._read(spoken)
         facts = {
-            "stop": "held" if longest_hold(spoken.begun.numpy()) >= PointerWalk.longest else "end",
+            "stop": "held" if longest_hold(spoken.begun) >= PointerWalk.longest else "end",
             "length_ratio": len(wav) / self.sample_rate / (expected_seconds(spoken.phones) / speed),
             "silence": longest_gap(wav, self.sample_rate),
             "clipped": float((np.abs(wav) >= 0.999).mean()),
@@ -106,8 +104,8 @@ class Judge:
         )
 
     def _fit(self, spoken: Spoken) -> Fit:
-        wav = audio.resample(spoken.wav.numpy(), self.sample_rate, self.aligner.config.sample_rate)
-        return fit(self.aligner, torch.from_numpy(wav), self.symbols.ids(spoken.phones))
+        wav = audio.resample(spoken.wav, self.sample_rate, self.hearing.sample_rate)
+        return fit(self.hearing, wav, self.symbols.ids(spoken.phones))
 
     def _read(self, spoken: Spoken) -> tuple[float | None, str | None]:
         """Word error rate and what is heard, or None twice."""
@@ -115,7 +113,7 @@ class Judge:
             return None, None
         from latent_tts.evaluate.wer import RECOGNISER_RATE, compare, transcribe
 
-        heard = transcribe(self.recogniser, audio.resample(spoken.wav.numpy(), self.sample_rate, RECOGNISER_RATE))
+        heard = transcribe(self.recogniser, audio.resample(spoken.wav, self.sample_rate, RECOGNISER_RATE))
         try:
             return compare(spoken.text, heard).wer, heard
         except UserError:  # no word that a recogniser would write, such as "Hmm."

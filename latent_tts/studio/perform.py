@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from latent_tts.captions import Word, word_times
 from latent_tts.errors import UserError
@@ -26,7 +25,7 @@ Cast = Callable[[str], Voice]  # the voice of a name; that of "" is the one that
 class Performance(NamedTuple):
     """A sound, the takes in it and the second at which each begins."""
 
-    wav: Tensor  # (T,) float32
+    wav: np.ndarray  # (T,) float32
     takes: list[Take]
     starts: list[float]
 
@@ -37,7 +36,7 @@ class Performance(NamedTuple):
                 [word for word, _ in tts.phonemizer.words(take.spoken.text)],
                 take.spoken.phones,
                 take.spoken.begun.tolist(),
-                tts.codec.frame_rate,
+                tts.model.frame_rate,
                 start,
             )
             for take, start in zip(self.takes, self.starts)
@@ -107,11 +106,11 @@ def perform_all(booth: Booth, scripts: Sequence[Sequence[Line]]) -> list[Perform
     return [_joined(booth.tts, [(line, takes.get(next(numbers))) for line in lines]) for lines in scripts]
 
 
-def stream(tts: TTS, parts: Sequence[Part], cast: Cast, sampling: Sampling) -> Iterator[Tensor]:
+def stream(tts: TTS, parts: Sequence[Part], cast: Cast, sampling: Sampling) -> Iterator[np.ndarray]:
     """The sound of a performance in chunks (n,) as it is made, each sentence in its first take."""
     for line in lines_of(tts, parts, cast, sampling):
         if line.pause:
-            yield torch.zeros(round(line.pause * tts.sample_rate))
+            yield np.zeros(round(line.pause * tts.sample_rate), np.float32)
         if line.text:
             yield from tts.stream(line.text, line.voice, line.sampling)
 
@@ -119,11 +118,11 @@ def stream(tts: TTS, parts: Sequence[Part], cast: Cast, sampling: Sampling) -> I
 def _joined(tts: TTS, said: list[tuple[Line, Take | None]]) -> Performance:
     pieces, takes, starts, length = [], [], [], 0
     for line, take in said:
-        pieces.append(torch.zeros(round(line.pause * tts.sample_rate)))
+        pieces.append(np.zeros(round(line.pause * tts.sample_rate), np.float32))
         length += len(pieces[-1])
         if take:
             takes.append(take)
             starts.append(length / tts.sample_rate)
             pieces.append(take.spoken.wav)
             length += len(take.spoken.wav)
-    return Performance(torch.cat(pieces), takes, starts)
+    return Performance(np.concatenate(pieces), takes, starts)

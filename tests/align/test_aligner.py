@@ -7,7 +7,8 @@ import pytest
 import torch
 from tiny import sound, tiny_aligner
 
-from latent_tts.align.aligner import Aligner, AlignerConfig, viterbi
+from latent_tts.align.aligner import Aligner, AlignerConfig
+from latent_tts.align.hearing import viterbi
 from latent_tts.align.pauses import quiet_places, settle_pauses
 from latent_tts.errors import UserError
 from latent_tts.text.symbols import SymbolTable

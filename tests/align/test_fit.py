@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from latent_tts import audio
 from latent_tts.align.fit import Fit, fit
@@ -24,8 +23,7 @@ def heard(model_folder):
     said = (model_folder / "reference.txt").read_text("utf-8")
 
     def measure(text: str | None = None, change=lambda wav: wav) -> Fit:
-        wav = torch.from_numpy(np.ascontiguousarray(change(recording), dtype=np.float32))
-        return fit(aligner, wav, symbols.ids(phonemizer(normalize(text or said))))
+        return fit(aligner.hearing, change(recording), symbols.ids(phonemizer(normalize(text or said))))
 
     measure.said = said
     return measure

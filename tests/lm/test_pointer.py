@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from tiny import awaken, utterance
 
 from latent_tts.frames import Sampling
 from latent_tts.lm.conditioning import AlignedText, ReferenceEncoder, pointers_of
-from latent_tts.lm.pointer import PointerWalk, onsets_of, tilt
+from latent_tts.lm.pointer import PointerWalk, onsets_of, softmax, tilt
 
 
 @given(st.lists(st.floats(-2.5, 2.5), min_size=2, max_size=8), st.floats(0.25, 4), st.integers(0, 3))
@@ -18,34 +19,34 @@ from latent_tts.lm.pointer import PointerWalk, onsets_of, tilt
 def test_tilt_has_the_mean_that_was_asked_for(logits, speed, masked):
     """``speed`` times the old mean, as far as the support goes; what is impossible stays so; ratios change by a
     constant factor from each move to the next, which is what makes it the nearest such distribution."""
-    p = torch.tensor([logits], dtype=torch.float64).softmax(dim=1)
+    p = softmax(np.array([logits]))
     p[:, 1:][:, len(logits) - 1 - min(masked, len(logits) - 2) :] = 0
     p = p / p.sum()
-    moves = torch.arange(p.shape[1], dtype=torch.float64)
+    moves = np.arange(p.shape[1])
     tilted = tilt(p, speed)
     most = float(moves[p[0] > 0].max()) * 0.99
     assert float(tilted.sum()) == pytest.approx(1) and ((tilted > 0) == (p > 0)).all()
     assert float((tilted * moves).sum()) == pytest.approx(min(speed * float((p * moves).sum()), most), abs=2e-3)
-    ratios = (tilted / p)[p > 0].log()
-    assert torch.allclose(ratios.diff(), ratios.diff().mean() if len(ratios) > 1 else ratios, atol=1e-4)
+    ratios = np.diff(np.log((tilted / np.where(p > 0, p, 1))[p > 0]))
+    assert np.allclose(ratios, ratios[:1], atol=1e-4)
 
 
 def test_tilt_works_row_by_row_and_speed_one_is_nothing():
-    p = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.9, 0.0], [1.0, 0.0, 0.0]])
-    assert torch.allclose(tilt(p, 1.0), p, atol=1e-4) or torch.allclose(tilt(p[:1], 1.0), p[:1], atol=1e-4)
-    rows = torch.cat([tilt(row[None], 2.0) for row in p])
-    assert torch.allclose(tilt(p, 2.0), rows) and rows.isfinite().all() and torch.equal(rows[2], p[2])
+    p = np.array([[0.7, 0.2, 0.1], [0.1, 0.9, 0.0], [1.0, 0.0, 0.0]])
+    assert np.allclose(tilt(p[:1], 1.0), p[:1], atol=1e-4)
+    rows = np.concatenate([tilt(row[None], 2.0) for row in p])
+    assert np.allclose(tilt(p, 2.0), rows) and np.isfinite(rows).all() and np.array_equal(rows[2], p[2])
 
 
 def test_moves_are_drawn_in_their_proportions():
     """With temperature and, tempered towards the likeliest, with less of it."""
-    p = torch.tensor([[0.5, 0.3, 0.15, 0.05]])
+    p = np.array([[0.5, 0.3, 0.15, 0.05]])
     for temperature in (1.0, 0.5):
         walk = PointerWalk(utterance(5000, 0), 3, Sampling(duration_temperature=temperature))
-        drawn = torch.stack([walk.step(p.log())[0] for _ in range(2000)])
+        drawn = np.concatenate([walk.step(np.log(p)) for _ in range(2000)])
         wanted = p[0] ** (1 / temperature)
-        share = torch.bincount(drawn, minlength=4) / 2000
-        assert torch.allclose(share, wanted / wanted.sum(), atol=0.04)
+        share = np.bincount(drawn, minlength=4) / 2000
+        assert np.allclose(share, wanted / wanted.sum(), atol=0.04)
 
 
 def test_pointers_count_what_has_begun():
@@ -57,7 +58,7 @@ def test_pointers_count_what_has_begun():
 
 def test_phones_of_one_frame_share_it():
     """The first begins with the sound, whenever the pointer moved first."""
-    begun = torch.tensor([1, 1, 3, 7])
+    begun = np.array([1, 1, 3, 7])
     wanted = [0, 2.25, 2.75, 3.125, 3.375, 3.625, 3.875]
     assert onsets_of(begun, 7).tolist() == wanted and onsets_of(begun[2:], 3).tolist() == [0, 0.5, pytest.approx(5 / 6)]
 

@@ -11,7 +11,8 @@ from tiny import QUICK, speak, tiny_lm, utterance
 
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling, Utterances, stack
-from latent_tts.lm.prefix import PrefixLM, PrefixWalk
+from latent_tts.lm.prefix import PrefixLM
+from latent_tts.lm.walks import StopWalk
 
 ROWS = [utterance(7, 20, 6, 3), utterance(4, 9), utterance(12, 14, 5), utterance(2, 30, 1, 1)]
 
@@ -50,7 +51,7 @@ def test_prompts_end_together_behind_their_reference():
     for i, row in enumerate(prompts):
         wanted = sequence(lm, row)
         assert len(inputs[i]) - padding[i] == len(wanted) and torch.allclose(inputs[i, padding[i] :], wanted, atol=1e-6)
-    assert lm.prompted(prompts[0])[1] is None
+    assert lm.prompted(prompts[0])[1].tolist() == [0]
 
 
 def test_an_end_weighs_as_much_as_a_hundred_steps():
@@ -77,7 +78,7 @@ def test_a_model_that_does_not_stop_is_stopped(caplog):
     rows = [utterance(5, 0), utterance(9, 0, prompt=4, prompt_phones=3)]
     with caplog.at_level(logging.WARNING, "latent_tts"):
         made = speak(prefix_lm(-50), stack(rows), Sampling(steps=1))
-    assert [len(frames) for frames in made] == [4 * 5 + PrefixWalk.grace, 4 * 9 + PrefixWalk.grace]
+    assert [len(frames) for frames in made] == [4 * 5 + StopWalk.grace, 4 * 9 + StopWalk.grace]
     assert [record.getMessage() for record in caplog.records] == [
         f"cut off after {len(frames)} frames for {phones} phones: the model did not stop"
         for frames, phones in zip(made, (5, 9))

@@ -203,7 +203,7 @@ class TestSpans:
         assert plan.frame_lens.tolist() == [3] and plan.starts.tolist() == [[2, 2, 2]]
 
     def test_noise_does_not_know_how_much_more_follows(self):
-        short, long = (frames_of_noise(RowDraws((7, 8), torch.device("cpu")), count, 64) for count in (3, 40))
+        short, long = (frames_of_noise(RowDraws((7, 8)), count, 64) for count in (3, 40))
         assert torch.equal(short, long[:, :3]) and (long[0] - long[1]).abs().max() > 1
 
 
@@ -211,7 +211,7 @@ def gaussian(lm: nn.Module, velocity, prompt: Utterances, sampling: Sampling) ->
     """Noise (N, D) and what ``lm`` makes of it where its network is replaced by ``velocity``."""
     with patch.object(lm, "velocity", velocity):
         frames = speak(lm, prompt, sampling)[0]
-    draws = RowDraws(sampling.seeds(1), torch.device("cpu"))
+    draws = RowDraws(sampling.seeds(1))
     return frames_of_noise(draws, len(frames), LATENT_DIM)[0] * sampling.temperature, frames
 
 
