@@ -31,6 +31,7 @@ EXTRAS = {
         "vector-quantize-pytorch>=1.32,<2",  # codes; the weights of an rvq codec have its names
         "matplotlib",
         "librosa>=0.10,<1",
+        *("silero-vad>=6.2.3", "onnxruntime"),  # cuts long recordings; 6.2.3 has the network for whole files
     ],
     # Resemblyzer joins these by `pip install --no-deps resemblyzer` (see Makefile): it asks for webrtcvad,
     # which needs a C compiler and pkg_resources; webrtcvad-wheels is the same module, built.

@@ -42,29 +42,31 @@ ENCODER_RATES = {
     ".mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
 }
 
+Source = str | Path | BinaryIO
+Span = tuple[float, float]  # begin and end in seconds
 log = logging.getLogger(__name__)
 
 
 def read(
-    source: str | Path | BinaryIO, sample_rate: int | None = None, max_seconds: float | None = MAX_SECONDS
+    source: Source, sample_rate: int | None = None, max_seconds: float | None = MAX_SECONDS, span: Span | None = None
 ) -> tuple[np.ndarray, int]:
     """Decode wav, flac, ogg, opus or mp3 of any rate and up to 8 channels into a mono wav (T,) and its rate.
 
-    It is resampled to ``sample_rate`` if that is given. No more than ``max_seconds`` are ever decoded (a
-    small file can hold hours); the rest is dropped with a warning on the log. Raises UserError for a missing
-    or unreadable file, one that is not audio, an empty one, NaN or infinite samples and more than 8 channels.
+    It is resampled to ``sample_rate`` if that is given. Of a long file only ``max_seconds`` are decoded and the rest is
+    dropped with a warning on the log, or ``span`` alone is read. Raises UserError for a missing or unreadable file, one
+    that is not audio, an empty one or span, NaN or infinite samples and more than 8 channels.
     """
     name = _name(source)
     with _opened(source) as file:
         _check_layout(name, file.samplerate, file.channels)
-        wav, rate = _decode(file, name, max_seconds), file.samplerate
+        wav, rate = _stretch(file, name, span) if span else _decode(file, name, max_seconds), file.samplerate
     _check_samples(name, wav)
     if sample_rate is not None and sample_rate != rate:
         wav, rate = resample(wav, rate, sample_rate), sample_rate
     return wav, rate
 
 
-def read_reference(source: str | Path | BinaryIO, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
+def read_reference(source: Source, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
     """``read`` for a recording to clone a voice from; silence and less than 1 s are UserErrors as well."""
     wav, rate = read(source, sample_rate)
     return check_reference(wav, rate, _name(source)), rate
@@ -141,12 +143,15 @@ def resample(wav: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     return wav if rate == new_rate else soxr.resample(wav, rate, new_rate, quality="HQ")
 
 
-def seconds(path: str | Path) -> float:
+def seconds(path: str | Path, lowest_rate: int = 0) -> float:
     """Length of a sound file in seconds, from its header and its last tenth of a second.
 
-    Raises UserError as ``read`` does, and when the sound ends before its header says so.
+    Raises UserError as ``read`` does, when the sound ends before its header says so, and for a rate in Hz below
+    ``lowest_rate``.
     """
     with _opened(path) as file:
+        if file.samplerate < lowest_rate:
+            raise UserError(f"{path} has a rate of {file.samplerate} Hz; give sound of {lowest_rate} Hz or more")
         tail = min(file.frames, file.samplerate // 10)
         file.seek(file.frames - tail)
         if len(file.read(tail)) < tail:
@@ -260,7 +265,7 @@ def _name(source: object) -> str:
 
 
 @contextmanager
-def _opened(source: str | Path | BinaryIO) -> Iterator[soundfile.SoundFile]:
+def _opened(source: Source) -> Iterator[soundfile.SoundFile]:
     """An open sound file. Whatever shows, now or while it is decoded, that it is none becomes a UserError."""
     name = _name(source)
     try:
@@ -286,7 +291,7 @@ def _opened(source: str | Path | BinaryIO) -> Iterator[soundfile.SoundFile]:
 
 
 @contextmanager
-def _seekable(source: str | Path | BinaryIO) -> Iterator[BinaryIO]:
+def _seekable(source: Source) -> Iterator[BinaryIO]:
     """The bytes of ``source`` as a stream that can seek; those of a pipe are held in memory, to a limit."""
     if hasattr(source, "read"):
         yield source if source.seekable() else io.BytesIO(source.read(MAX_PIPE_BYTES))
@@ -308,6 +313,16 @@ def _decode(file: soundfile.SoundFile, name: str, max_seconds: float | None) -> 
         length += len(block)
     wav = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     return wav if max_seconds is None else _cut(wav, file.samplerate, max_seconds, name)
+
+
+def _stretch(file: soundfile.SoundFile, name: str, span: Span) -> np.ndarray:
+    """The samples (T,) of ``span``, whose end may be rounded up by 0.1 s."""
+    first, last = (round(second * file.samplerate) for second in span)
+    file.seek(min(first, file.frames))
+    wav = file.read(last - first, dtype="float32", always_2d=True).mean(axis=1)
+    if len(wav) < last - first - file.samplerate // 10:
+        raise UserError(f"{name} holds no sound from {span[0]:g} to {span[1]:g} s; is it cut off? copy it again")
+    return wav
 
 
 def _cut(wav: np.ndarray, rate: int, max_seconds: float, name: str) -> np.ndarray:
@@ -368,12 +383,10 @@ def _encode(wav: np.ndarray, rate: int, suffix: str, comment: str) -> bytes:
 
 
 def _check_target(path: Path, kind: str) -> None:
-    if str(path) == "-":
+    if str(path) == "-" or _is_special(path):
         return
     if path.is_dir():
         raise UserError(f"{path} is a folder; give a file name such as {path / 'speech.wav'}")
-    if _is_special(path):
-        return
     if not kind and path.suffix.lower() not in FORMATS:
         raise UserError(f"cannot tell the format of {path}; end its name in one of {' '.join(FORMATS)}")
     if not path.parent.is_dir():

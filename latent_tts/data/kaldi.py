@@ -5,10 +5,10 @@
     utt2spk   utt  speaker
     spk2utt   speaker  utt utt ...
     utt2dur   utt  seconds
+    segments  utt  recording begin end    in seconds; where it is there, wav.scp names recordings and not utterances
 
-The layout is https://kaldi-asr.org/doc/data_prep.html. Two parts of it are refused: a wav.scp entry that is
-a command (ends in ``|``), which would run whatever a downloaded directory says, and a ``segments`` file:
-cut the recordings first.
+The layout is https://kaldi-asr.org/doc/data_prep.html. A wav.scp entry that is a command (ends in ``|``) is refused: it
+would run whatever a downloaded directory says.
 """
 
 from __future__ import annotations
@@ -18,19 +18,30 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from latent_tts import audio
 from latent_tts.errors import UserError
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One utterance: its id, its speaker, the sound file, what is said, how long it is in seconds."""
+    """One utterance: its id, its speaker, the sound file, what is said, how long it is in seconds.
+
+    Where it is a stretch of a longer ``recording``, that has a name and ``span`` is where it lies in it, in seconds.
+    """
 
     utt: str
     spk: str
     path: Path
     text: str
     seconds: float
+    span: audio.Span | None = None
+    recording: str = ""
+
+    def read(self, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
+        """Its sound (T,) and rate, as ``audio.read`` gives them."""
+        return audio.read(self.path, sample_rate, span=self.span)
 
 
 def read_data_dir(path: str | Path) -> list[Entry]:
@@ -40,32 +51,57 @@ def read_data_dir(path: str | Path) -> list[Entry]:
     Raises UserError at the first broken line; ``validate_data_dir`` lists them all.
     """
     folder = Path(path)
-    _refuse_segments(folder)
     wavs, texts, spks = (read_table(folder / name) for name in ("wav.scp", "text", "utt2spk"))
+    places_of = places(folder, wavs)
     for name, table in (("text", texts), ("utt2spk", spks)):
-        odd = sorted(wavs.keys() ^ table.keys())
+        odd = sorted(places_of.keys() ^ table.keys())
         if odd:
-            raise UserError(
-                f"{folder}: wav.scp and {name} disagree on {odd[0]!r}; see tools/validate_data_dir.py"
-            )
+            here = "segments" if (folder / "segments").exists() else "wav.scp"
+            raise UserError(f"{folder}: {here} and {name} disagree on {odd[0]!r}; see tools/validate_data_dir.py")
     durations = read_table(folder / "utt2dur") if (folder / "utt2dur").exists() else {}
     entries = []
-    for utt in sorted(wavs):
-        sound = sound_path(folder, wavs[utt])
+    for utt, (recording, span) in sorted(places_of.items()):
+        sound = sound_path(folder, wavs[recording])
+        if span:
+            entries.append(Entry(utt, spks[utt], sound, texts[utt], span[1] - span[0], span, recording))
+            continue
         seconds = _seconds(folder, utt, durations[utt]) if utt in durations else audio.seconds(sound)
         entries.append(Entry(utt, spks[utt], sound, texts[utt], seconds))
     return entries
 
 
+def read_segments(path: str | Path) -> dict[str, tuple[str, audio.Span]]:
+    """utt -> (recording, (begin, end) in seconds). Raises UserError for a line that is none."""
+    return {utt: _segment(Path(path), utt, value) for utt, value in read_table(path).items()}
+
+
+def places(folder: Path, wavs: Mapping[str, str]) -> dict[str, tuple[str, audio.Span | None]]:
+    """utt -> the recording of ``wavs``, the table wav.scp, that it is in, and where; (utt, None) without segments."""
+    if not (folder / "segments").exists():
+        return {utt: (utt, None) for utt in wavs}
+    segments = read_segments(folder / "segments")
+    for utt, (recording, _) in segments.items():
+        if recording not in wavs:
+            raise UserError(f"{folder / 'segments'}: {utt!r}: wav.scp has no recording {recording!r}; add its line")
+    return segments
+
+
+def write_segments(path: str | Path, segments: Mapping[str, tuple[str, audio.Span]]) -> None:
+    """Write what ``read_segments`` reads, to the tenth of a millisecond."""
+    write_table(path, {utt: f"{rec} {span[0]:.4f} {span[1]:.4f}" for utt, (rec, span) in segments.items()})
+
+
 def write_data_dir(path: str | Path, entries: Iterable[Entry]) -> None:
-    """Write the five tables, sorted, each one beside itself and then renamed. Nothing is written if an
-    entry is unfit.
+    """Write the five tables, sorted, each one beside itself and then renamed, and ``segments`` where entries are
+    stretches of recordings: then all are. Nothing is written if an entry is unfit.
     """
     folder = Path(path)
     entries = sorted(entries, key=lambda entry: entry.utt)
-    seen = set()
+    seen, cut = set(), any(entry.span for entry in entries)
     for entry in entries:
         problem = "comes twice" if entry.utt in seen else entry_problem(entry)
+        if cut and not entry.span:
+            problem = "it is no stretch of a recording, others are"
         if problem:
             raise UserError(f"utterance {entry.utt!r}: {problem}; {folder} was not written")
         seen.add(entry.utt)
@@ -76,7 +112,11 @@ def write_data_dir(path: str | Path, entries: Iterable[Entry]) -> None:
     write_table(folder / "utt2spk", {e.utt: e.spk for e in entries})
     write_table(folder / "spk2utt", {spk: " ".join(utts) for spk, utts in by_speaker.items()})
     write_table(folder / "utt2dur", {e.utt: f"{e.seconds:.4f}" for e in entries})
-    write_table(folder / "wav.scp", {e.utt: str(e.path) for e in entries})
+    if cut:
+        write_segments(folder / "segments", {e.utt: (e.recording, e.span) for e in entries})
+    else:
+        (folder / "segments").unlink(missing_ok=True)
+    write_table(folder / "wav.scp", {e.recording if cut else e.utt: str(e.path) for e in entries})
 
 
 def entry_problem(entry: Entry) -> str:
@@ -90,6 +130,8 @@ def entry_problem(entry: Entry) -> str:
         return "its text is empty or longer than one line"
     if not 0 < entry.seconds < float("inf"):
         return f"its duration is {entry.seconds} s"
+    if entry.span and (entry.recording.split() != [entry.recording] or not 0 <= entry.span[0] < entry.span[1]):
+        return f"it lies from {entry.span[0]} to {entry.span[1]} s of the recording {entry.recording!r}"
     return ""
 
 
@@ -139,19 +181,20 @@ def validate_data_dir(path: str | Path) -> list[str]:
         except UserError as error:
             if name != "utt2dur" or (folder / name).exists():
                 problems.append(str(error))
-    if (folder / "segments").exists():
-        problems.append(
-            f"{folder / 'segments'}: segments are not read; cut the recordings and name the pieces in wav.scp"
-        )
     if len(tables) - ("utt2dur" in tables) < 4:
         return problems
-    for name in tables.keys() - {"wav.scp", "spk2utt"}:
-        for utt in sorted(tables["wav.scp"].keys() ^ tables[name].keys()):
-            place = name if utt in tables["wav.scp"] else "wav.scp"
+    first = "wav.scp"
+    if (folder / "segments").exists():
+        first = "segments"
+        tables[first] = _check_table(folder / first, problems)
+    for name in tables.keys() - {first, "wav.scp", "spk2utt"}:
+        for utt in sorted(tables[first].keys() ^ tables[name].keys()):
+            place = name if utt in tables[first] else first
             problems.append(f"{folder / place}: has no line for {utt!r}")
     return (
         problems
         + _check_sounds(folder, tables)
+        + _check_segments(folder, tables)
         + _check_speakers(folder, tables)
         + _check_durations(folder, tables)
     )
@@ -188,6 +231,19 @@ def _check_sounds(folder: Path, tables: dict[str, dict[str, str]]) -> list[str]:
     return problems
 
 
+def _check_segments(folder: Path, tables: dict[str, dict[str, str]]) -> list[str]:
+    problems = []
+    for number, (utt, value) in enumerate(tables.get("segments", {}).items(), start=1):
+        try:
+            recording, _ = _segment(folder / "segments", utt, value)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if recording not in tables["wav.scp"]:
+            problems.append(f"{folder / 'segments'}:{number}: {utt!r}: wav.scp has no recording {recording!r}")
+    return problems
+
+
 def _check_speakers(folder: Path, tables: dict[str, dict[str, str]]) -> list[str]:
     problems = []
     for number, (utt, spk) in enumerate(tables["utt2spk"].items(), start=1):
@@ -221,11 +277,15 @@ def _seconds(folder: Path, utt: str, value: str) -> float:
     return seconds
 
 
-def _refuse_segments(folder: Path) -> None:
-    if (folder / "segments").exists():
-        raise UserError(
-            f"{folder / 'segments'}: segments are not read; cut the recordings and name the pieces in wav.scp"
-        )
+def _segment(path: Path, utt: str, value: str) -> tuple[str, audio.Span]:
+    try:
+        recording, begin, end = value.split()
+        span = float(begin), float(end)
+    except ValueError:
+        span = (1.0, 0.0)
+    if not 0 <= span[0] < span[1] < float("inf"):
+        raise UserError(f"{path}: {utt!r} is {value!r}; write its recording, begin and end in seconds")
+    return recording, span
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str, str]]:
@@ -235,9 +295,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str, str]]:
     try:
         content = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise UserError(
-            f"{path}: no such file; a data directory holds wav.scp, text, utt2spk and spk2utt"
-        ) from error
+        raise UserError(f"{path}: no such file; a data directory holds wav.scp, text, utt2spk and spk2utt") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a readable UTF-8 text file ({error})") from error
     for number, line in enumerate(content.split("\n"), start=1):
