@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--corpus_dir", type=Path, required=True, help="where the corpus goes")
     parser.add_argument("--parts", nargs="*", default=[], metavar="PART", help="to download; none: say what there is")
     options = parser.parse_args(argv)
-    archives = yaml.safe_load(options.corpus.read_text("utf-8")).get("archives", {})
+    archives = yaml.safe_load(options.corpus.read_text("utf-8")).get("archives") or {}
     unknown = sorted(set(options.parts) - archives.keys())
     if unknown:
         raise UserError(f"{options.corpus} knows no part {unknown[0]!r}; it has: {', '.join(archives)}")

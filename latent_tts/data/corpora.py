@@ -76,7 +76,7 @@ def read_libritts(folder: Path, parts: Sequence[str]) -> Iterator[Item]:
 
 def read_ljspeech(folder: Path, parts: Sequence[str] = ()) -> Iterator[Item]:
     """One speaker, named as the folder; held out by utterance. Of the columns the last that is not empty is taken."""
-    sounds = {path.stem: path for path in _sounds((folder / "wavs").iterdir())}
+    sounds = {path.stem: path for path in _sounds((folder / "wavs").glob("*"))}
     speaker = folder.resolve().name
     for line in _read(folder / "metadata.csv").splitlines():
         name, *columns = line.split("|")
