@@ -1,4 +1,4 @@
-"""A folder as Libri-Light is, made of the recordings that come with egs/mini: long files, JSON, Libriheavy's manifest."""
+"""A folder as Libri-Light is, made of egs/mini's recordings: long files, JSON beside them, Libriheavy's manifest."""
 
 from __future__ import annotations
 

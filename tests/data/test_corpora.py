@@ -128,8 +128,9 @@ class TestLibriLight:
         put(tmp_path / "medium/9/b/01.flac")
         good, *bad = read_librilight(tmp_path, ["small"])
         assert good == Recording("100-sea_fairies-01", "100", book / "01.flac")
-        problems = ["02.json says speaker 7, its folder 100", "03.json is not JSON", "its metadata 04.json is not there"]
-        for recording, problem in zip(bad, [*problems, "there is no sound beside its JSON"], strict=True):
+        problems = ["02.json says speaker 7, its folder 100", "03.json is not JSON"]
+        problems += ["its metadata 04.json is not there", "there is no sound beside its JSON"]
+        for recording, problem in zip(bad, problems, strict=True):
             assert recording.problem.startswith(problem)
         with pytest.raises(UserError, match="no part 'large'; it has: medium, small"):
             list(read_librilight(tmp_path, ["large"]))
