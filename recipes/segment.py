@@ -45,7 +45,6 @@ def main(argv: list[str] | None = None) -> None:
     if not recordings:
         raise UserError(f"{options.scp} names no recording; was the corpus found?")
 
-
     def do(part: Part) -> None:
         leave(segment(part.share(sorted(recordings)), recordings, options), part)
 

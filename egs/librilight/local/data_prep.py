@@ -29,7 +29,8 @@ MAX_BAD = 0.05  # share of broken recordings or cuts that is borne
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form, allow_abbrev=False)
     add = parser.add_argument
     add("--corpus", type=Path, required=True, metavar="YAML", help="local/corpus.yaml")
     add("--corpus_dir", type=Path, required=True, help="the folder that holds small/, medium/ or large/")
