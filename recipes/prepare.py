@@ -24,6 +24,8 @@ from latent_tts.data.kaldi import Entry, entry_problem, validate_data_dir, write
 from latent_tts.errors import UserError
 
 SPLITS = ("train", "valid", "test")
+PLACES = ("corpus", "corpus_dir", "data_dir")  # are the user's
+KINDS = {list: "a list, [a, b]", int: "a whole number", float: "a number", str: "a word"}
 
 
 @stage
@@ -31,27 +33,27 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--corpus", type=Path, metavar="YAML", help="facts: values for these options, and archives")
-    add("--corpus_dir", type=Path, required=True, help="where the corpus is")
+    add("--corpus_dir", type=Path, required=True, help="where it is")
     add("--data_dir", type=Path, default=Path("data"), help="where the data directories go")
     add("--layout", choices=sorted(READERS), help="see latent_tts/data/corpora.py")
     for split in SPLITS:
         add(f"--{split}", nargs="*", default=[], metavar="PART", help=f"parts of the corpus for {split}")
     add("--every", type=int, default=9, metavar="N", help="hold out every N-th where there is no part for it")
     add("--exclude", nargs="*", default=[], metavar="NAME", help="corpora of a collection to leave out")
-    add("--transcripts", type=Path, metavar="TSV", help="texts for what has none: utt, avg_logprob, text")
+    add("--transcripts", metavar="TSV", help="texts for what has none: utt, avg_logprob, text")
     add("--lowest_rate", type=int, default=16000, help="Hz; sound of less is broken")
     add("--min_seconds", type=float, default=0.8)
     add("--max_seconds", type=float, default=60.0)
     add("--min_logprob", type=float, default=-0.8, help="of machine transcripts")
     add("--max_bad", type=float, default=0.05, help="share of broken items that is borne")
-    facts = parser.parse_args(argv).corpus
-    if facts:
-        parser.set_defaults(**read_facts(facts, parser))
+    options = parser.parse_args(argv)
+    if options.corpus:
+        parser.set_defaults(**read_facts(options.corpus, parser.parse_args(["--corpus_dir", "."])))
     prepare(parser.parse_args(argv))
 
 
-def read_facts(path: Path, parser: argparse.ArgumentParser) -> dict:
-    """What a corpus.yaml says, but for its archives. UserError for a name that is no option."""
+def read_facts(path: Path, defaults: argparse.Namespace) -> dict:
+    """What a corpus.yaml says, but for its archives. UserError for a name that is no option and for a wrong kind."""
     try:
         facts = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, yaml.YAMLError) as error:
@@ -59,10 +61,13 @@ def read_facts(path: Path, parser: argparse.ArgumentParser) -> dict:
     if not isinstance(facts, dict):
         raise UserError(f"--corpus {path}: want lines like 'layout: librispeech'")
     facts.pop("archives", None)
-    known = {action.dest for action in parser._actions} - {"help", "corpus", "corpus_dir", "data_dir"}
-    unknown = sorted(facts.keys() - known)
-    if unknown:
-        raise UserError(f"--corpus {path}: {unknown[0]!r} is not known; known are {', '.join(sorted(known))}, archives")
+    known = {name: default for name, default in vars(defaults).items() if name not in PLACES}
+    for name, value in facts.items():
+        if name not in known:
+            raise UserError(f"--corpus {path}: {name!r} is not known; known are {', '.join(sorted(known))}, archives")
+        kind = str if known[name] is None else type(known[name])
+        if not isinstance(value, (int, float) if kind is float else kind):
+            raise UserError(f"--corpus {path}: {name} is {value!r}; write {KINDS[kind]}")
     return facts
 
 

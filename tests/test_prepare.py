@@ -249,6 +249,8 @@ def test_facts_are_options(name, tmp_path, stage, capsys):
     ("facts", "options", "line"),
     [
         ("layout: vctk\nevry: 9\n", [], "'evry' is not known; known are every"),
+        ("train: train-clean-100\n", [], "train is 'train-clean-100'; write a list"),
+        ("every: many\n", [], "every is 'many'; write a whole number"),
         ("- layout\n", [], "want lines like 'layout: librispeech'"),
         ("layout: [\n", [], "no YAML that can be read"),
         ("every: 9\n", [], "--layout: say one of collection, kaldi"),
