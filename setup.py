@@ -32,6 +32,7 @@ EXTRAS = {
         "matplotlib",
         "librosa>=0.10,<1",
         "lhotse>=1.30,<2",  # data directories to and from its manifests
+        *("silero-vad>=6.2.3", "onnxruntime"),  # cuts long recordings; 6.2.3 has the network for whole files
     ],
     # Resemblyzer joins these by `pip install --no-deps resemblyzer` (see Makefile): it asks for webrtcvad,
     # which needs a C compiler and pkg_resources; webrtcvad-wheels is the same module, built.

@@ -11,7 +11,7 @@ import os
 import struct
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -184,13 +184,9 @@ def write(path: str | Path, wav: object, rate: int, comment: str = "", kind: str
         sys.stdout.buffer.write(_encode(samples, rate, kind or ".wav", comment))
         sys.stdout.buffer.flush()
         return
-    try:
-        if _is_special(target):
-            target.write_bytes(_encode(samples, rate, kind or ".wav", comment))
-        else:
-            _write_beside(target.resolve(), _encode(samples, rate, kind or target.suffix.lower(), comment))
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); nothing was left there") from error
+    content = _encode(samples, rate, kind or (".wav" if _is_special(target) else target.suffix.lower()), comment)
+    with _sink(target) as sink:
+        sink.write(content)
 
 
 def write_stream(sink: BinaryIO, chunks: Iterable[object], rate: int) -> None:
@@ -240,24 +236,13 @@ def write_growing(path: str | Path, chunks: Iterable[object], rate: int) -> None
     pipe as ``write_stream``. Memory does not grow with the sound. Raises UserError as ``write`` does.
     """
     check_output(path, ".wav")
-    if _is_special(Path(path)):
-        with open(path, "wb") as sink:
-            return write_stream(sink, chunks, rate)
-    target = Path(path).resolve()
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            write_stream(file, chunks, rate)
-            size = file.tell()
+    with _sink(Path(path)) as sink:
+        write_stream(sink, chunks, rate)
+        if not _is_special(Path(path)):
+            size = sink.tell()
             for place, length in ((4, size - 8), (40, size - 44)):
-                file.seek(place)
-                file.write(struct.pack("<I", min(length, 0xFFFFFFFF)))
-        os.replace(part, target)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); nothing was left there") from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
+                sink.seek(place)
+                sink.write(struct.pack("<I", min(length, 0xFFFFFFFF)))
 
 
 def _name(source: object) -> str:
@@ -395,11 +380,19 @@ def _check_target(path: Path, kind: str) -> None:
         raise UserError(f"{path} may not be written; choose another place or change its permissions")
 
 
-def _write_beside(target: Path, content: bytes) -> None:
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+@contextmanager
+def _sink(path: Path) -> Iterator[BinaryIO]:
+    """A device, to be written into, or a file that takes the place of ``path`` when all is written. UserError where
+    that fails; nothing is left then."""
+    target, special = path.resolve(), _is_special(path)
+    part = path if special else target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(content)
-        os.replace(part, target)
+        with open(part, "wb") as sink:
+            yield sink
+        if not special:
+            os.replace(part, target)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); nothing was left there") from error
     finally:
-        with suppress(OSError):
-            part.unlink()
+        if not special:
+            part.unlink(missing_ok=True)

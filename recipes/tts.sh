@@ -3,10 +3,12 @@
 # after any end, the same command goes on. To do something again, remove what it left (the stages name it).
 #
 #   --stage N --stop_stage N     run stages N to N (hyphens do as well: --stop-stage)
+#   --corpus YAML                what the corpus is: its layout, its splits, where it can be had (local/corpus.yaml)
 #   --corpus_dir DIR             where the recordings are
+#   --download "PART ..."        fetch these parts of the corpus into --corpus_dir first; nothing is fetched unasked
 #   --work_dir DIR               where data/ dump/ exp/ go, with the logs in exp/log/
-#   --data_prep FILE             the corpus's local/data_prep.py
-#   --data_prep_options "..."    more options for it
+#   --data_prep FILE             what prepares the corpus; default: recipes/prepare.py
+#   --data_prep_options "..."    more options for it, for instance "--train train-clean-360"
 #   --sample_rate N              Hz, of the codec and the aligner
 #   --codec_config --aligner_config --lm_config FILE
 #                                what to train; the file's name is the experiment's: other settings want another name
@@ -27,7 +29,7 @@
 set -euo pipefail
 export LC_ALL=C.UTF-8
 
-stage=0 stop_stage=8 corpus_dir='' work_dir=. data_prep=local/data_prep.py data_prep_options='' sample_rate=16000
+stage=0 stop_stage=8 corpus='' corpus_dir='' download='' work_dir=. data_prep='' data_prep_options='' sample_rate=16000
 codec_config='' aligner_config='' lm_config='' fit='' alignment='' encoding='' voices=1.0 trials=50 synthesis='' whisper=''
 python=${PYTHON:-}
 root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -68,9 +70,14 @@ pack() {
 for option in codec_config aligner_config lm_config; do
   [ -f "${!option}" ] || fail "--$option: no file '${!option}'"
 done
-if [ "$stage" -le 1 ] && [ ! -d "$corpus_dir" ]; then
-  fail "no corpus at '$corpus_dir'; give its folder: --corpus_dir DIR"
+if [ -n "$corpus" ] || [ -z "$data_prep" ]; then
+  [ -f "$corpus" ] || fail "--corpus: no file '$corpus'"
 fi
+if [ "$stage" -le 1 ] && [ ! -d "$corpus_dir" ] && [ -z "$download" ]; then
+  had=$(grep -qs ^archives: "$corpus" && echo ", or fetch it there: --download \"PART ...\", see $corpus") || true
+  fail "no corpus at '$corpus_dir'; give its folder: --corpus_dir DIR$had"
+fi
+[ -z "$download" ] || [ -n "$corpus_dir" ] || fail "--download wants --corpus_dir DIR, where the corpus goes"
 if [ -z "$python" ]; then
   python=python3
   if [ -x "$root/.venv/bin/python" ]; then python=$root/.venv/bin/python; fi
@@ -88,12 +95,17 @@ lm=$work_dir/exp/$(named "$lm_config") list=$work_dir/data/trials_test.tsv
 spoken=$lm/speak_test
 
 if wanted 0 "corpus"; then
+  if [ -n "$download" ]; then
+    # shellcheck disable=SC2086
+    "$python" "$recipes/get_corpus.py" --corpus "$corpus" --corpus_dir "$corpus_dir" --parts $download
+  fi
   echo "  corpus: $corpus_dir" >&2
 fi
 if wanted 1 "data directories"; then
   # shellcheck disable=SC2086
   once data_prep "$data/test/wav.scp" \
-    "$python" "$data_prep" --corpus_dir "$corpus_dir" --data_dir "$data" $data_prep_options
+    "$python" "${data_prep:-$recipes/prepare.py}" ${corpus:+--corpus "$corpus"} \
+    --corpus_dir "$corpus_dir" --data_dir "$data" $data_prep_options
 fi
 if wanted 2 "sound and phones"; then
   for split in train valid test; do

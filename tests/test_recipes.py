@@ -204,7 +204,7 @@ def test_paths_count_from_where_one_stands(tmp_path):
     assert said == "tts.sh: error: no corpus at 'none'; give its folder: --corpus_dir DIR\n"
 
 
-@pytest.mark.parametrize("recipe", ["mini", "nano"])
+@pytest.mark.parametrize("recipe", sorted(path.parent.name for path in ROOT.glob("egs/*/run.sh")))
 def test_help(recipe):
     said = finish("--help", run=ROOT / f"egs/{recipe}/run.sh")
     script = (RECIPES / "tts.sh").read_text()
@@ -223,7 +223,9 @@ def test_help(recipe):
         (["--stop-stage"], "--stop-stage needs a value"),
         (["3"], "what is 3?"),
         (["--stage", "three"], "want numbers"),
+        (["--corpus", "none.yaml"], "--corpus: no file 'none.yaml'"),
         (["--corpus-dir", "/nowhere"], "no corpus at '/nowhere'"),
+        (["--corpus-dir", "", "--download", "dev-clean"], "--download wants --corpus_dir DIR"),
         (["--stage", "1", "--corpus_dir", ""], "no corpus at ''"),
         (["--lm-config", "none.yaml"], "--lm_config: no file 'none.yaml'"),
         (["--python", "/nowhere/python"], "/nowhere/python does not run"),
@@ -268,17 +270,21 @@ MISSING = {
     "compare_table": ["--work_dir", "none", "--systems", "a", "--seeds", "0", "--lists", "b", "--steps", "1"],
     "encode": ["--data_dir", "none", "--pack", "none", "--codec", "none", "--out", "out"],
     "gather": ["codec=none"],
+    "get_corpus": ["--corpus", "none", "--corpus_dir", "out"],
     "make_trials": ["--references", "none", "--sentences", "none", "--seen", "none", "--out", "out"],
     "pack_audio": ["--data_dir", "none", "--pack", "out"],
     "pack_model": ["lm", "--exp", "none", "--out", "out"],
     "perturb_codec": ["--model", "none", "--trials", "none"],
     "plan_system": ["--config", str(CONF / "lm.yaml"), "--source", "none", "none"],
     "phones": ["--data_dir", "none", "--pack", "out"],
+    "prepare": ["--corpus", "none", "--corpus_dir", "none"],
     "score": ["--trials", "none", "--wavs", "none", "--out", "out"],
     "score_codec": ["--model", "none", "--trials", "none", "--out", "out"],
+    "segment": ["--scp", "none", "--out", "out"],
     "show_alignments": ["--pack", "none"],
     "synthesize": ["--trials", "none", "--out", "out"],
     "train": ["lm", "--data", "none", "--exp", "out"],
+    "transcribe": ["--data_dir", "none", "--out", "out", "--whisper", "none"],
 }
 
 

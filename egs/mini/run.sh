@@ -4,8 +4,8 @@
 set -euo pipefail
 here=$(dirname "$0")
 exec "$here/../../recipes/tts.sh" \
+  --corpus "$here/local/corpus.yaml" \
   --corpus_dir "$here/corpus" \
-  --data_prep "$here/local/data_prep.py" \
   --work_dir "$here" \
   --codec_config "$here/conf/codec.yaml" \
   --aligner_config "$here/conf/aligner.yaml" \

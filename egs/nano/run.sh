@@ -5,8 +5,7 @@ set -euo pipefail
 here=$(dirname "$0")
 recipes=$here/../../recipes
 exec "$recipes/tts.sh" \
-  --data_prep "$here/local/data_prep.py" \
-  --data_prep_options "--exclude allison" \
+  --corpus "$here/local/corpus.yaml" \
   --work_dir "$here" \
   --codec_config "$recipes/conf/codec_nano.yaml" \
   --aligner_config "$recipes/conf/aligner.yaml" \

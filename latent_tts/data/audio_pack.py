@@ -84,7 +84,7 @@ def pack_audio(data_dir: Path, folder: Path, sample_rate: int, max_bad: float = 
 
 def _decoded(entry: Entry, sample_rate: int) -> np.ndarray:
     """A recording as int16 (T,). UserError where it cannot be used."""
-    wav = audio.condition_reference(*audio.read(entry.path, sample_rate))
+    wav = audio.condition_reference(*entry.read(sample_rate))
     if audio.frame_levels(wav, sample_rate).max() < audio.SILENCE_DBFS:
         raise UserError(f"{entry.path} is silent (all of it under {audio.SILENCE_DBFS:g} dBFS)")
     return (wav.clip(-1, 1) * 32767).astype(np.int16)

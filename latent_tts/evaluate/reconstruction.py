@@ -29,11 +29,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recording:
-    """A sound file to encode and decode, and what is said in it (empty where that is not known)."""
+    """A sound file, or a stretch of it, to encode and decode, and what is said in it (empty where it is not known)."""
 
     utt: str
     path: Path
     text: str
+    span: audio.Span | None = None
+
+    def read(self, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
+        """Its sound (T,) and rate. UserError where it cannot be a reference."""
+        wav, rate = audio.read(self.path, sample_rate, span=self.span)
+        return audio.check_reference(wav, rate, str(self.path)), rate
 
 
 def references_of(trials: Iterable[Trial]) -> list[Recording]:
@@ -61,12 +67,13 @@ def choose_recordings(
     for entry in filter(None, chain.from_iterable(zip_longest(*(queues[spk] for spk in speakers)))):
         if len(chosen) == count:
             break
+        recording = Recording(entry.utt, entry.path, entry.text, entry.span)
         try:
-            audio.read_reference(entry.path)
+            recording.read()
         except UserError as error:
             log.warning("%s is left out: %s", entry.utt, error)
             continue
-        chosen.append(Recording(entry.utt, entry.path, entry.text))
+        chosen.append(recording)
     if not chosen:
         raise UserError(f"no recording of {seconds[0]:g} to {seconds[1]:g} s to score; give more recordings")
     return chosen
@@ -93,7 +100,7 @@ def score_codec(
     anchor = MelGriffinLim.at_rate(codec.sample_rate, numbers)
     bar = tqdm(recordings, desc="codec", unit="utt", disable=not sys.stderr.isatty())
     for number, recording in enumerate(bar):
-        original = audio.condition_reference(*audio.read_reference(recording.path, codec.sample_rate))
+        original = audio.condition_reference(*recording.read(codec.sample_rate))
         frames, decoded = round_trip(codec, original)
         audio.write(wavs["original"][recording.utt], original, codec.sample_rate)
         audio.write(wavs["codec"][recording.utt], decoded, codec.sample_rate)

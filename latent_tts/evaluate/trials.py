@@ -45,7 +45,8 @@ def make_trials(
     read: Callable[[np.ndarray], str] | None = None,
 ) -> list[Trial]:
     """``count`` trials, the same for the same arguments: reference speakers in turn, and sentences
-    (speaker, text) of other speakers, drawn without return.
+    (speaker, text) of other speakers, drawn without return. Where all is said by one, they are sentences of other
+    recordings.
 
     A reference shorter than ``seconds[0]`` is left out; one longer than ``seconds[1]`` is cut at a pause
     before that and written to ``folder/references``. What is left of it is told by ``read`` (16 kHz wav
@@ -60,9 +61,10 @@ def make_trials(
             f"{len(pool)} sentences, {len(set(chosen))} references: too few for {count} trials; add data"
         )
     cut = {e: cut_reference(e, Path(folder) / "references", seconds[1], read) for e in dict.fromkeys(chosen)}
-    trials = []
+    trials, alone = [], len({owner for owner, _ in pool} | {entry.spk for entry in chosen}) == 1
     for number, entry in enumerate(chosen):
-        place = next((i for i, (owner, _) in enumerate(pool) if owner != entry.spk), None)
+        fit = (alone and text not in entry.text or owner != entry.spk for owner, text in pool)
+        place = next((i for i, fits in enumerate(fit) if fits), None)
         if place is None:
             raise UserError(f"no sentence of another speaker is left for {entry.spk}; give more sentences")
         trials.append(
@@ -103,15 +105,18 @@ def cut_reference(
     entry: Entry, folder: Path, max_seconds: float, read: Callable[[np.ndarray], str] | None = None
 ) -> tuple[Path, str]:
     """The reference's file and text: the entry's own where it is short enough, else a cut one in
-    ``folder``.
+    ``folder``, as for every stretch of a longer recording.
     """
-    if entry.seconds <= max_seconds:
+    if entry.seconds <= max_seconds and not entry.span:
         return entry.path, entry.text
-    wav, sample_rate = audio.read(entry.path)
-    wav = wav[: pause_before(wav, sample_rate, max_seconds)]
+    wav, sample_rate = entry.read()
+    if entry.seconds > max_seconds:
+        wav = wav[: pause_before(wav, sample_rate, max_seconds)]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{entry.utt}.wav"
     audio.write(path, wav, sample_rate)
+    if entry.seconds <= max_seconds:
+        return path, entry.text
     return path, read(audio.read(path, RECOGNISER_RATE)[0]) if read else ""
 
 

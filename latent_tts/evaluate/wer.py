@@ -90,7 +90,12 @@ def is_ctranslate2(whisper_dir: str | Path) -> bool:
 
 
 def transcribe(recogniser: WhisperModel | HuggingFaceWhisper, wav: np.ndarray) -> str:
-    """What the recogniser hears in ``wav`` (T,) at 16 kHz.
+    """What the recogniser hears in ``wav`` (T,) at 16 kHz."""
+    return transcribe_scored(recogniser, wav)[0]
+
+
+def transcribe_scored(recogniser: WhisperModel | HuggingFaceWhisper, wav: np.ndarray) -> tuple[str, float]:
+    """The same, with the mean log-probability of its tokens (-inf where there is none).
 
     Beam 5 and temperature 0 alone, so a second run says the same. Time stamps stay on: without them
     Whisper may stop for good at the first long pause.
@@ -98,7 +103,10 @@ def transcribe(recogniser: WhisperModel | HuggingFaceWhisper, wav: np.ndarray) -
     segments, _ = recogniser.transcribe(
         wav, language="en", beam_size=5, temperature=0.0, condition_on_previous_text=False
     )
-    return " ".join(segment.text.strip() for segment in segments)
+    heard = [(segment.text.strip(), segment.avg_logprob, len(segment.tokens)) for segment in segments]
+    tokens = sum(count for *_, count in heard)
+    score = sum(logprob * count for _, logprob, count in heard) / tokens if tokens else float("-inf")
+    return " ".join(text for text, *_ in heard), score
 
 
 def compare(text: str, heard: str) -> Reading:

@@ -1,8 +1,7 @@
-"""Kaldi directories, and the preparation of the corpora that egs/mini finds."""
+"""Kaldi directories."""
 
 from __future__ import annotations
 
-import random
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,8 +24,6 @@ from latent_tts.data.kaldi import (
 from latent_tts.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-CORPUS = ROOT / "egs/mini/corpus"
-CLIP = CORPUS / "LibriSpeech/train-clean-100/3699/175950/3699-175950-0000.opus"
 
 
 @pytest.fixture
@@ -128,79 +125,57 @@ def test_reading_refuses_what_it_cannot_hold(tmp_path, entries):
         read_data_dir(folder)
 
 
-def data_prep(*arguments: object) -> subprocess.CompletedProcess:
-    script = ROOT / "egs/mini/local/data_prep.py"
-    command = [sys.executable, str(script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}, timeout=60)
+class TestSegments:
+    @pytest.fixture
+    def pieces(self, entries) -> list[Entry]:
+        """Two stretches of one recording, and one of another."""
+        spans = {"a-1-x": ("a-1", 0, 0.5), "a-1-y": ("a-1", 0.25, 1), "b-1-x": ("b-1", 0.5, 0.75)}
+        whole = {entry.utt: entry for entry in entries}
+        return [
+            replace(whole[name], utt=utt, seconds=end - begin, span=(begin, end), recording=name)
+            for utt, (name, begin, end) in spans.items()
+        ]
 
+    def test_they_are_read_back_and_are_sound(self, tmp_path, pieces):
+        write_data_dir(tmp_path / "d", pieces)
+        assert validate_data_dir(tmp_path / "d") == []
+        assert read_data_dir(tmp_path / "d") == pieces
+        assert (tmp_path / "d/segments").read_text().splitlines()[0] == "a-1-x a-1 0.0000 0.5000"
+        assert [line.split()[0] for line in (tmp_path / "d/wav.scp").read_text().splitlines()] == ["a-1", "b-1"]
+        wav, rate = pieces[1].read(8000)
+        whole, _ = audio.read(pieces[1].path)
+        assert rate == 8000 and len(wav) == 6000
+        assert np.array_equal(pieces[1].read()[0], whole[4000:])
 
-def test_the_bundled_corpus_splits_by_speaker(tmp_path):
-    done = data_prep("--corpus_dir", CORPUS, "--data_dir", tmp_path)
-    assert done.returncode == 0, done.stderr
-    speakers = {s: {e.spk for e in read_data_dir(tmp_path / s)} for s in ("train", "valid", "test")}
-    assert speakers["test"] == {"3168", "3699", "5049"}
-    assert speakers["valid"] == {"1963", "3259"}
-    assert len(speakers["train"]) == 13 and {"19", "26", "27"} < speakers["train"]
-    texts = {e.utt: e.text for e in read_data_dir(tmp_path / "train")}
-    assert texts["19-198-0001"].startswith("This little work was finished in the year eighteen o three and ")
+    def test_a_directory_without_them_leaves_none(self, tmp_path, entries, pieces):
+        write_data_dir(tmp_path / "d", pieces)
+        write_data_dir(tmp_path / "d", entries)
+        assert read_data_dir(tmp_path / "d") == sorted(entries, key=lambda e: e.utt)
 
+    @pytest.mark.parametrize("change", [{"span": None}, {"span": (0.5, 0.5)}, {"span": (-1, 1)}, {"recording": ""}])
+    def test_an_unfit_one_is_refused(self, tmp_path, pieces, change):
+        with pytest.raises(UserError):
+            write_data_dir(tmp_path / "d", [*pieces[:2], replace(pieces[2], **change)])
+        assert not (tmp_path / "d").exists()
 
-def make_corpora(root: Path) -> None:
-    """One corpus of each layout; of 41 items two are broken, and one machine transcript is doubtful."""
-    clip, rate = audio.read(CLIP)
+    def test_problems_are_named_with_their_place(self, tmp_path, pieces):
+        folder = tmp_path / "d"
+        write_data_dir(folder, pieces)
+        (folder / "segments").write_text("a-1-x a-1 0 1\na-1-y a-1 1 0\nb-1-y b-7 0 1\n")
+        problems = [problem.removeprefix(f"{folder}/") for problem in validate_data_dir(folder)]
+        for expected in (
+            "segments:3: 'b-1-y': wav.scp has no recording 'b-7'",
+            "segments: 'a-1-y' is 'a-1 1 0'",
+            "segments: has no line for 'b-1-x'",
+            "text: has no line for 'b-1-y'",
+        ):
+            assert any(problem.startswith(expected) for problem in problems), (expected, problems)
+        with pytest.raises(UserError, match="'a-1-y' is 'a-1 1 0'; write its recording, begin and end"):
+            read_data_dir(folder)
 
-    def sound(path: Path, seconds: float = 1.0) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        audio.write(path, clip[: round(seconds * rate)], rate)
-
-    for spk in (9, 10, 11, 12):
-        sound(root / f"Libri/train-clean-100/{spk}/1/{spk}-1-0000.flac")
-    rows = ["utt\tavg_logprob\ttext", "9-1-0000\t-0.1\tYes.", "10-1-0000\t-0.2\tNo.", "11-1-0000\t-0.3\tOh."]
-    (root / "Libri/machine_transcripts.tsv").write_text("\n".join([*rows, "12-1-0000\t-0.9\tHm."]))
-    for part in ("dev-clean", "test-clean"):
-        sound(root / f"Libri/{part}/8/1/8-1-0000.flac")
-    for number in range(32):
-        sound(root / f"lj/wavs/x{number:02d}.opus", 0.5 if number == 3 else 1.0)
-    (root / "lj/wavs/x04.opus").write_bytes(b"OggS no sound")
-    (root / "lj/metadata.csv").write_text("".join(f"x{n:02d}|No. {n}|Number {n}\n" for n in range(32)))
-    sound(root / "v/wav48/p1/p1_001.wav")
-    (root / "v/txt/p1").mkdir(parents=True)
-    (root / "v/txt/p1/p1_001.txt").write_text("Please call.\n")
-    for utt, spk in (("18-a", "18"), ("19-a", "19"), ("20-a", "20"), ("kim-a", "kim")):
-        sound(root / f"k/{utt}.wav")
-        for table, value in (("wav.scp", f"{utt}.wav"), ("text", "I DON'T SAY"), ("utt2spk", spk)):
-            with open(root / "k" / table, "a") as file:
-                file.write(f"{utt} {value}\n")
-
-
-def test_four_layouts_are_found_split_and_cleaned(tmp_path):
-    make_corpora(tmp_path / "c")
-    done = data_prep("--corpus-dir", tmp_path / "c", "--data-dir", tmp_path / "d")
-    assert done.returncode == 0, done.stderr
-    splits = {
-        s: {e.utt: e.text for e in read_data_dir(tmp_path / "d" / s)} for s in ("train", "valid", "test")
-    }
-    assert splits["test"] == {"9-1-0000": "Yes.", "k_18-a": "I don't say"}
-    assert splits["valid"] == {"10-1-0000": "No.", "k_19-a": "I don't say"}
-    train = splits["train"]
-    assert {"11-1-0000", "k_20-a", "k_kim-a", "p1_001", "lj-x31"} < train.keys()
-    assert len(train) == 4 + 30 and train["lj-x31"] == "Number 31"
-    assert "41 items: 2 broken, 1 doubtful" in done.stderr
-    assert "broken lj-x03 (lj): 0.50 s is shorter" in done.stderr
-    assert "broken lj-x04 (lj): " in done.stderr and "doubtful 12-1-0000" in done.stderr
-
-
-def test_a_corpus_can_be_left_out_and_a_bad_one_stops_the_stage(tmp_path):
-    make_corpora(tmp_path / "c")
-    done = data_prep("--corpus_dir", tmp_path / "c", "--data_dir", tmp_path / "d", "--exclude", "lj")
-    assert done.returncode == 0 and "lj-" not in (tmp_path / "d/train/text").read_text()
-    done = data_prep("--corpus_dir", tmp_path / "c", "--data_dir", tmp_path / "e", "--exclude", "none")
-    assert done.returncode == 2 and "it has: Libri, k, lj, v" in done.stderr
-    for number in random.Random(0).sample(range(5, 32), 4):
-        (tmp_path / f"c/lj/wavs/x{number:02d}.opus").unlink()
-    done = data_prep("--corpus_dir", tmp_path / "c", "--data_dir", tmp_path / "e")
-    assert done.returncode == 2 and "6 of 41 items are broken" in done.stderr
-    assert "Traceback" not in done.stderr and not (tmp_path / "e").exists()
+    def test_a_stretch_beyond_the_end_is_not_read(self, pieces):
+        with pytest.raises(UserError, match="holds no sound from 0.5 to 2 s"):
+            replace(pieces[0], span=(0.5, 2.0)).read()
 
 
 def test_the_validation_tool_lists_problems_and_fails(tmp_path, entries):

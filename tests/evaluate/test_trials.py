@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +106,24 @@ def test_too_little_to_make_trials_of_is_said(tmp_path, references):
     with pytest.raises(UserError, match="too few"):
         make_trials(references[2:], SENTENCES, 4, tmp_path)
     with pytest.raises(UserError, match="another speaker"):
-        make_trials(references[:1], SENTENCES[:4], 1, tmp_path)
+        make_trials(references[:2], SENTENCES[:4], 2, tmp_path)
+
+
+def test_one_speaker_says_what_is_in_other_recordings(tmp_path, references):
+    pool = [*SENTENCES[:2], ("a", "text of a")]
+    trials = make_trials(references[:1], pool, 2, tmp_path)
+    assert sorted(trial.text for trial in trials) == ["sentence 0 of a", "sentence 1 of a"]
+    with pytest.raises(UserError, match="is left for a"):
+        make_trials(references[:1], pool, 3, tmp_path)
+
+
+def test_a_stretch_of_a_recording_becomes_a_reference(tmp_path, references):
+    """Of that stretch alone, with its text where nothing of it is cut away."""
+    stretch = replace(references[1], seconds=3.5, span=(2.0, 5.5), recording="b")
+    (trial,) = make_trials([stretch], SENTENCES[:4], 1, tmp_path)
+    assert trial.reference == tmp_path / "references/b-1.wav" and trial.reference_text == "text of b"
+    whole, _ = audio.read(references[1].path)
+    assert np.abs(audio.read(trial.reference)[0] - whole[2 * RATE : 5 * RATE + RATE // 2]).max() < 1e-3
 
 
 def test_a_list_is_read_back_with_paths_from_its_folder(tmp_path, references):
