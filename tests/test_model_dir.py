@@ -14,15 +14,8 @@ from safetensors.torch import load_file, save_file
 from tiny import tiny_codec, tiny_lm, tiny_model, tiny_valle
 
 from latent_tts.errors import UserError
-from latent_tts.model_dir import (
-    adopt,
-    load_aligner,
-    load_codec,
-    load_lm,
-    load_symbols,
-    save_part,
-    voice_hash,
-)
+from latent_tts.model_dir import adopt, load_aligner, load_codec, load_lm, save_part
+from latent_tts.model_files import load_symbols, voice_hash
 from latent_tts.tts import TTS
 
 LOADERS: dict[str, Callable] = {"codec": load_codec, "lm": load_lm, "aligner": load_aligner}
