@@ -1,16 +1,25 @@
-"""What the stages share: input that cannot be used is one line and exit status 2, and bars show on terminals alone."""
+"""What the stages share: one line for unusable input, shares of the work for job arrays, progress, a summary."""
 
 from __future__ import annotations
 
+import argparse
 import functools
+import json
 import os
+import re
 import sys
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tqdm import tqdm
 
 from latent_tts.errors import UserError
+from latent_tts.memory import peak_resident
+
+Item = TypeVar("Item")
 
 
 def stage(main: Callable[[list[str] | None], None]) -> Callable[..., int]:
@@ -35,6 +44,98 @@ def stage(main: Callable[[list[str] | None], None]) -> Callable[..., int]:
     return command
 
 
-def progress(items: Iterable, **about: str) -> tqdm:
-    """A progress bar where somebody sees it; tts.sh sets SHOW_PROGRESS when a terminal stands behind its pipe."""
-    return tqdm(items, disable=not (sys.stderr.isatty() or os.environ.get("SHOW_PROGRESS")), **about)
+@dataclass(frozen=True)
+class Part:
+    """One of ``count`` shares of a stage's work, or all of it: then its files have their own names."""
+
+    number: int = 1
+    count: int = 1
+    suffix: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Part:
+        """I/N, I from 1 to N; UserError for anything else."""
+        found = re.fullmatch(r"(\d+)/(\d+)", text)
+        number, count = map(int, found.groups()) if found else (0, 0)
+        if not 1 <= number <= count:
+            raise UserError(f"--part {text}: want I/N with I from 1 to N, like 2/8")
+        return cls(number, count, f".{number}.of.{count}")
+
+    def share(self, items: Iterable[Item]) -> list[Item]:
+        """Items I, I + N, I + 2 N, ... of a sorted list: neighbours, alike in length, go to different parts."""
+        return list(items)[self.number - 1 :: self.count]
+
+    def of(self, path: Path) -> Path:
+        """Where this part leaves its share of ``path``."""
+        return path.with_name(path.name + self.suffix)
+
+
+def add_parts(parser: argparse.ArgumentParser) -> None:
+    """--part and --merge, which recipes/job_array.py gives to a stage."""
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--part", metavar="I/N", help="do a share of the work alone and leave it in *.I.of.N")
+    either.add_argument("--merge", type=int, metavar="N", help="do nothing but join what N parts left")
+
+
+def in_parts(
+    options: argparse.Namespace,
+    left: Path,
+    do: Callable[[Part], None],
+    join: Callable[[list[Part]], None],
+    *others: Path,
+) -> None:
+    """Do all of a stage, a part of it, or join its parts, as ``options`` say; what is there already is kept.
+
+    ``do`` writes ``part.of(path)`` for each path of ``others`` and, as the last and whole, for ``left``. ``join`` reads
+    these of all parts and writes the paths themselves, ``left`` last again: the same as if one had done everything.
+    UserError where a part is missing.
+    """
+    if options.part:
+        part = Part.parse(options.part)
+        if not left.exists() and not part.of(left).exists():
+            do(part)
+    elif options.merge is None:
+        if not left.exists():
+            do(Part())
+    else:
+        parts = [Part.parse(f"{number}/{options.merge}") for number in range(1, options.merge + 1)]
+        if not left.exists():
+            lacking = [part.of(left) for part in parts if not part.of(left).exists()]
+            if lacking:
+                raise UserError(f"of {options.merge} parts {len(lacking)} are missing, {lacking[0]} is one; do them")
+            join(parts)
+        for path in (left, *others):
+            for leftover in path.parent.glob(f"{path.name}.*.of.*"):
+                leftover.unlink()
+
+
+def joined(paths: Sequence[Path]) -> dict:
+    """What JSON files of parts hold, {key: ...} each, as one dict in C order."""
+    content = {key: value for path in paths for key, value in json.loads(path.read_text("utf-8")).items()}
+    return {key: content[key] for key in sorted(content)}
+
+
+def progress(items: Iterable[Item], desc: str, unit: str, every: float = 30.0) -> Iterator[Item]:
+    """A bar where somebody sees it (tts.sh sets SHOW_PROGRESS when a terminal stands behind its pipe); else, for logs,
+    a line ``desc: done/all unit`` every so many seconds."""
+    if sys.stderr.isatty() or os.environ.get("SHOW_PROGRESS"):
+        yield from tqdm(items, desc=desc, unit=unit)
+        return
+    known = f"/{len(items)}" if isinstance(items, Sequence) or hasattr(items, "__len__") else ""
+    begun = said = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - said >= every:
+            said = now
+            print(f"{desc}: {done}{known} {unit}, {now - begun:.0f} s", file=sys.stderr, flush=True)
+
+
+def summary(name: str, what: str, sound: float, begun: float) -> None:
+    """One line at a stage's end: what was done, ``sound`` seconds of it since ``begun`` (time.monotonic()), memory.
+
+    benchmarks/stages.py reads these lines from logs.
+    """
+    spent = max(time.monotonic() - begun, 1e-3)
+    pace = f"{sound / 3600:.4f} h of sound in {spent:.1f} s, {sound / spent:.1f} times real time"
+    print(f"{name}: {what}; {pace}, peak {peak_resident():.2f} GiB", file=sys.stderr)

@@ -21,7 +21,7 @@ from latent_tts import audio
 
 ROOT = Path(__file__).parent.parent
 RUN, RECIPES, CONF = ROOT / "egs/mini/run.sh", ROOT / "recipes", Path(__file__).parent / "conf"
-STAGES = sorted(path.stem for path in RECIPES.glob("*.py") if path.stem != "stage")
+STAGES = sorted(path.stem for path in RECIPES.glob("*.py") if path.stem not in ("stage", "job", "places"))
 TINY = (
     *(word for part in ("codec", "aligner", "lm") for word in (f"--{part}_config", CONF / f"{part}.yaml")),
     *("--fit", "--fit.checkpoint_minutes 0.005 --fit.log_every 1 --fit.progress false"),
@@ -262,6 +262,8 @@ MISSING = {
     "align": ["--pack", "none", "--aligner", "none"],
     "encode": ["--data_dir", "none", "--pack", "none", "--codec", "none", "--out", "out"],
     "gather": ["codec=none"],
+    "job_array": ["--nj", "2", "--name", "x", "--logs", "out", "--", "none"],
+    "launch": ["--name", "x", "--logs", "out", "--", "none"],
     "make_trials": ["--references", "none", "--sentences", "none", "--seen", "none", "--out", "out"],
     "pack_audio": ["--data_dir", "none", "--pack", "out"],
     "pack_model": ["lm", "--exp", "none", "--out", "out"],

@@ -1,0 +1,215 @@
+"""Stages done in parts: shares and names, the runner with processes of this machine, and the same files in the end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latent_tts.errors import UserError
+
+ROOT = Path(__file__).parent.parent
+RECIPES = ROOT / "recipes"
+STAGE = '''
+"""A stage that counts letters; those named in a file `broken` beside its output cannot be counted."""
+import argparse, json, os, sys, time
+from pathlib import Path
+from stage import add_parts, in_parts, joined, progress, stage
+from latent_tts.errors import UserError
+
+@stage
+def main(argv=None):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=0)
+    add_parts(parser)
+    options = parser.parse_args(argv)
+    broken = options.out.with_name("broken")
+
+    def do(part):
+        with open(options.out.with_name("done"), "a") as file:
+            for letter in progress(part.share("abcdefg"), "count", "letter", every=0):
+                if broken.exists() and letter in broken.read_text():
+                    raise UserError(f"cannot count {letter}")
+                time.sleep(options.seconds)
+                file.write(letter)
+        part.of(options.out).write_text(json.dumps({letter: ord(letter) for letter in part.share("abcdefg")}))
+
+    def join(parts):
+        options.out.write_text(json.dumps(joined([part.of(options.out) for part in parts])))
+
+    in_parts(options, options.out, do, join)
+
+if __name__ == "__main__":
+    sys.exit(main())
+'''
+
+
+@pytest.fixture
+def stages(monkeypatch):
+    """recipes/stage.py."""
+    monkeypatch.syspath_prepend(str(RECIPES))
+    import stage
+
+    return stage
+
+
+class TestParts:
+    @given(st.integers(0, 30), st.integers(1, 8))
+    def test_nothing_is_lost_and_nothing_comes_twice(self, size, count):
+        sys.path.insert(0, str(RECIPES))
+        from stage import Part
+
+        items = list(range(size))
+        parts = [Part.parse(f"{number}/{count}") for number in range(1, count + 1)]
+        shares = [part.share(items) for part in parts]
+        assert sorted(item for share in shares for item in share) == items
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+        assert len({part.of(Path("x/y.json")) for part in parts}) == count
+
+    def test_names(self, stages):
+        assert stages.Part.parse("2/8").of(Path("d/clips.json")) == Path("d/clips.json.2.of.8")
+        assert stages.Part().of(Path("d/clips.json")) == Path("d/clips.json") and stages.Part().share("abc") == [*"abc"]
+
+    @pytest.mark.parametrize("wrong", ["0/2", "3/2", "1", "1/0", "a/b", "1/2/3", "-1/2"])
+    def test_no_part(self, stages, wrong):
+        with pytest.raises(UserError, match="want I/N with I from 1 to N"):
+            stages.Part.parse(wrong)
+
+    def test_a_missing_part_is_named(self, stages, tmp_path):
+        left = tmp_path / "x.json"
+        (tmp_path / "x.json.1.of.2").write_text("{}")
+        options = argparse.Namespace(part=None, merge=2)
+        with pytest.raises(UserError, match=r"of 2 parts 1 are missing, \S*/x.json.2.of.2 is one"):
+            stages.in_parts(options, left, pytest.fail, pytest.fail)
+        assert (tmp_path / "x.json.1.of.2").exists()
+
+    def test_what_is_there_is_kept(self, stages, tmp_path):
+        left = tmp_path / "x.json"
+        (tmp_path / "x.json.1.of.2").write_text("{}")
+        stages.in_parts(argparse.Namespace(part="1/2", merge=None), left, pytest.fail, pytest.fail)
+        left.write_text("{}")
+        for part, merge in ((None, None), ("2/2", None), (None, 2)):
+            stages.in_parts(argparse.Namespace(part=part, merge=merge), left, pytest.fail, pytest.fail)
+        assert [path.name for path in tmp_path.iterdir()] == ["x.json"], "leftovers go when all is done"
+
+
+class Array:
+    """The runner over STAGE in a folder."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.out = folder, folder / "counts.json"
+        (folder / "count.py").write_text(STAGE)
+
+    def start(self, nj: int = 3, *options: object, **more: object) -> subprocess.Popen:
+        runner = [sys.executable, RECIPES / "job_array.py", "--nj", nj, "--name", "count", "--logs", self.folder / "log"]
+        command = [*runner, "--", sys.executable, self.folder / "count.py", "--out", self.out, *options]
+        path = os.pathsep.join(map(str, (ROOT, RECIPES)))
+        environment = {**os.environ, "PYTHONPATH": path}
+        return subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True, env=environment, **more)
+
+    def run(self, *options: object, status: int = 0, **more: object) -> str:
+        process = self.start(*options, **more)
+        said = process.communicate(timeout=120)[1]
+        assert process.returncode == status, said
+        return said
+
+    @property
+    def done(self) -> str:
+        return "".join(sorted((self.folder / "done").read_text()))
+
+    def log(self, number: int) -> str:
+        return (self.folder / f"log/count.{number}.log").read_text()
+
+
+@pytest.fixture
+def array(tmp_path) -> Array:
+    return Array(tmp_path)
+
+
+class TestRunner:
+    def test_parts_side_by_side(self, array):
+        assert "count: 3 of 3 parts done" in array.run()
+        assert json.loads(array.out.read_text()) == {letter: ord(letter) for letter in "abcdefg"}
+        assert array.done == "abcdefg"
+        for number, letters in enumerate(("adg", "be", "cf"), start=1):
+            said = array.log(number)
+            assert f"--part {number}/3" in said.splitlines()[0] and f"count: 1/{len(letters)} letter" in said
+        assert {path.name for path in array.folder.iterdir()} == {"count.py", "counts.json", "done", "log"}
+        assert {path.name for path in (array.folder / "log").iterdir()} == {f"count.{i}.log" for i in (1, 2, 3)}
+
+    def test_one_fails_and_is_done_again_alone(self, array):
+        (array.folder / "broken").write_text("e")
+        said = array.run(status=2)
+        assert f"{array.folder}/log/count.2.log: count: error: cannot count e\n" in said
+        assert said.splitlines()[-1].startswith("job_array: error: count: 1 of 3 parts failed")
+        assert not array.out.exists() and array.done == "abcdfg"
+        (array.folder / "broken").unlink()
+        (array.folder / "done").unlink()
+        before = array.log(1)
+        assert "1 of 1 parts done" in array.run()
+        assert array.done == "be" and array.log(1) == before and len(json.loads(array.out.read_text())) == 7
+
+    def test_another_command_is_another_job(self, array):
+        """Marks are of the command that left them."""
+        (array.folder / "broken").write_text("e")
+        array.run(status=2)
+        (array.folder / "broken").unlink()
+        (array.folder / "counts.json.1.of.3").unlink()
+        array.run(3, "--seconds", "0.0")
+        assert array.done == "".join(sorted("abcdfg" + "adg" + "be")), "the third part's output was there"
+        assert len(json.loads(array.out.read_text())) == 7
+
+    def test_a_part_that_vanished_is_done_again(self, array):
+        """Its mark alone does not count: joining says so, and the next run asks every part."""
+        (array.folder / "broken").write_text("e")
+        array.run(status=2)
+        (array.folder / "counts.json.1.of.3").unlink()
+        (array.folder / "broken").unlink()
+        assert "could not be joined" in array.run(status=2)
+        array.run()
+        assert len(json.loads(array.out.read_text())) == 7
+
+    def test_killed_it_waits_for_what_still_runs(self, array):
+        """SIGKILL of the runner alone: its parts go on, and nothing of them is done twice."""
+        process = array.start(3, "--seconds", 0.3)
+        while not all((array.folder / f"log/count.{i}.log").exists() and "letter" in array.log(i) for i in (1, 2, 3)):
+            time.sleep(0.02)
+        process.kill()
+        process.communicate()
+        array.run(3, "--seconds", 0.3)
+        assert array.done == "abcdefg" and len(json.loads(array.out.read_text())) == 7
+
+    def test_broken_off_it_stops_its_parts(self, array):
+        process = array.start(3, "--seconds", 5)
+        while not (array.folder / "log/count.3.log").exists():
+            time.sleep(0.02)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        before = time.monotonic()
+        process.communicate(timeout=60)
+        assert process.returncode and time.monotonic() - before < 30 and not array.out.exists()
+
+    @pytest.mark.parametrize(
+        ("options", "line"),
+        [(["--nj", "0"], "want a number from 1 on"), (["--cluster", "slurm", "--slurm", "quick"], "want KEY=VALUE")],
+    )
+    def test_wrong_options_are_one_line(self, stage, tmp_path, capsys, options, line):
+        status = stage("job_array", "--nj", 2, "--name", "x", "--logs", tmp_path, *options, "--", "true")
+        said = capsys.readouterr().err
+        assert status == 2 and line in said and said.count("\n") == 1
+
+    def test_without_slurm(self, stage, tmp_path, capsys, monkeypatch):
+        monkeypatch.setenv("PATH", "/nowhere")
+        status = stage("job_array", "--nj", 2, "--name", "x", "--logs", tmp_path, "--cluster", "slurm", "--", "true")
+        said = capsys.readouterr().err
+        assert status == 2 and ("no srun on this machine" in said or "needs submitit" in said) and said.count("\n") == 1
