@@ -14,7 +14,7 @@ if [ "${1:-}" = --stop ]; then stop=true; shift; fi
 [[ ${1:-} != -* && $# -le 1 ]] || fail "what is $1? see the head of this file"
 state=${1:-/tmp/latent_tts_slurm}
 [[ $state =~ ^/[A-Za-z0-9._/-]+$ ]] || fail "the folder '$state': want an absolute path of plain characters"
-lives() { [ -s "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null; }
+lives() { [ -s "$1" ] && kill -0 "$(cat "$1")"; } 2>/dev/null
 
 # Whatever the pid files name, nodes before the controller: a node ends its jobs first.
 stop_all() {

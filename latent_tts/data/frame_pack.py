@@ -37,6 +37,13 @@ class FramePack:
         self.noise = np.load(folder / f"noise.npy{suffix}")
         self.clips = [EncodedClip(*row) for row in json.loads((folder / f"clips.json{suffix}").read_text())]
 
+    @classmethod
+    def of(cls, frames: np.ndarray, clips: list[EncodedClip], noise: np.ndarray) -> FramePack:
+        """A pack in memory: ``frames`` (M, D) float16."""
+        pack = cls.__new__(cls)
+        pack.frames, pack.clips, pack.noise = frames, clips, noise
+        return pack
+
     def frames_of(self, clip: EncodedClip) -> np.ndarray:
         return self.frames[clip.start : clip.start + clip.count].astype(np.float32)
 

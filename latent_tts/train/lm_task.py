@@ -10,6 +10,8 @@ import torch
 from torch.utils.data import Dataset
 
 from latent_tts.data.cloning import CloningBatches, CloningConfig
+from latent_tts.data.shar import folders_of
+from latent_tts.data.shar_batches import SharBatches
 from latent_tts.frames import Utterances
 from latent_tts.lm.aligned import AlignedLMConfig
 from latent_tts.lm.latent_lm import LatentLMConfig
@@ -50,10 +52,11 @@ class LMTask(lightning.LightningModule):
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
-        """Training and validation batches from ``folder/{train,valid}``, both frame packs."""
+        """Training and validation batches from ``folder/{train,valid}``, both frame packs; the former may be shards."""
         t = self.training_config
+        train = SharBatches if folders_of(folder / "train") else CloningBatches
         return (
-            CloningBatches(folder / "train", t.batch_frames, t.steps, t.seed, self.cloning),
+            train(folder / "train", t.batch_frames, t.steps, t.seed, self.cloning),
             CloningBatches(folder / "valid", t.batch_frames, 8, 1, self.cloning),
         )
 

@@ -1,0 +1,139 @@
+"""Frame packs as shards in Lhotse's Shar format, and back.
+
+A folder of shards holds ``cuts.*.jsonl.gz`` and ``frames.*.tar``, which ``lhotse.CutSet.from_shar`` reads like any
+other, ``noise.npy``, and ``shards.json``, which comes last: {"frame_rate": Hz, "shards": [[clips, frames], ...]}. A cut
+is a clip. Its custom temporal array ``frames`` are the codec's (N, D), its supervision has the speaker, the phones as
+text and as alignment "phone". Neighbours in the pack, mostly of one speaker, share a shard.
+https://lhotse.readthedocs.io/en/latest/api.html#lhotse-shar
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from latent_tts.data.frame_pack import EncodedClip, FramePack, laid_out, write_frame_pack
+from latent_tts.data.row_file import RowFile
+from latent_tts.errors import UserError
+from latent_tts.files import write_whole
+from latent_tts.text.symbols import SymbolTable
+
+SHARDS = "shards.json"
+
+
+class Shards:
+    """A folder of shards, or several below it as one: ``sizes`` (S, 2) clips and frames of each, ``noise`` (D,).
+
+    UserError where there are none, or where they are of several codecs.
+    """
+
+    def __init__(self, folder: Path):
+        folders = folders_of(folder)
+        if not folders:
+            raise UserError(f"{folder} holds no {SHARDS}, nor does a folder in it; recipes/export_shar.py leaves it")
+        about = [json.loads((each / SHARDS).read_text()) for each in folders]
+        noises = [np.load(each / "noise.npy") for each in folders]
+        for each, one, noise in zip(folders, about, noises):
+            if one["frame_rate"] != about[0]["frame_rate"] or not np.array_equal(noise, noises[0]):
+                raise UserError(f"{each} and {folders[0]} hold frames of two codecs; keep them apart")
+        self.frame_rate, self.noise = about[0]["frame_rate"], noises[0]
+        self.sizes = np.array([size for one in about for size in one["shards"]]).reshape(-1, 2)
+        self.places = [(each, number) for each, one in zip(folders, about) for number in range(len(one["shards"]))]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def read(self, shard: int) -> Iterator[tuple[EncodedClip, np.ndarray]]:
+        """The clips of a shard and their frames (N, D) float16. UserError where it holds fewer than it did."""
+        from lhotse import CutSet
+
+        folder, number = self.places[shard]
+        fields = {"cuts": [folder / f"cuts.{number:06d}.jsonl.gz"], "frames": [folder / f"frames.{number:06d}.tar"]}
+        count = 0
+        for cut in CutSet.from_shar(fields=fields):
+            count += 1
+            yield clip_of(cut, self.frame_rate)
+        if count != self.sizes[shard, 0]:
+            raise UserError(f"{fields['cuts'][0]} holds {count} clips, not {self.sizes[shard, 0]}; export it again")
+
+
+def folders_of(folder: Path) -> list[Path]:
+    """``folder`` where it holds shards, or else those in it that do."""
+    folder = Path(folder)
+    return [folder] if (folder / SHARDS).exists() else sorted(path.parent for path in folder.glob(f"*/{SHARDS}"))
+
+
+def clip_of(cut, frame_rate: float) -> tuple[EncodedClip, np.ndarray]:
+    """A lhotse cut -> the clip and its frames (N, D)."""
+    spoken, frames = cut.supervisions[0], cut.load_custom("frames")
+    items = spoken.alignment["phone"]
+    phones = SymbolTable.english().ids([item.symbol for item in items])
+    starts = tuple(round(item.start * frame_rate) for item in items)
+    return EncodedClip(spoken.speaker, 0, len(frames), tuple(phones), starts, cut.id), frames
+
+
+def cut_of(clip: EncodedClip, frames: np.ndarray, frame_rate: float):
+    """A clip and its frames (N, D) -> a lhotse cut. A phone lasts until the next one begins."""
+    from lhotse import MonoCut, SupervisionSegment
+    from lhotse.supervision import AlignmentItem
+
+    names, seconds = [SymbolTable.english().symbols[i] for i in clip.phones], len(frames) / frame_rate
+    ends = (*clip.starts[1:], clip.count)
+    items = [
+        AlignmentItem(name, round(start / frame_rate, 6), round((end - start) / frame_rate, 6))
+        for name, start, end in zip(names, clip.starts, ends)
+    ]
+    recording = clip.name.partition("@")[0]
+    spoken = SupervisionSegment(
+        *(clip.name, recording, 0, seconds), text=" ".join(names), speaker=clip.speaker, alignment={"phone": items}
+    )
+    cut = MonoCut(id=clip.name, start=0, duration=seconds, channel=0, supervisions=[spoken])
+    return cut.attach_tensor("frames", frames, frame_shift=1 / frame_rate, temporal_dim=0)
+
+
+def shard_ranges(clips: int, size: int) -> list[range]:
+    """The clips of each shard: ``size`` of them, fewer in the last."""
+    return [range(first, min(first + size, clips)) for first in range(0, clips, size)]
+
+
+def write_shard(folder: Path, number: int, pack: FramePack, chosen: Iterable[int], frame_rate: float) -> None:
+    """One shard of the ``chosen`` clips of a pack; its two files appear whole, the cuts last."""
+    from lhotse.shar import SharWriter
+
+    beside = folder / f".shard{number:06d}.part"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    with SharWriter(beside, fields={"frames": "numpy"}, shard_size=None) as writer:
+        for clip in (pack.clips[i] for i in chosen):
+            writer.write(cut_of(clip, pack.frames[clip.start : clip.start + clip.count], frame_rate))
+    (beside / "frames.tar").replace(folder / f"frames.{number:06d}.tar")
+    (beside / "cuts.jsonl.gz").replace(folder / f"cuts.{number:06d}.jsonl.gz")
+    beside.rmdir()
+
+
+def finish_shards(folder: Path, pack: FramePack, ranges: Sequence[range], frame_rate: float) -> None:
+    """The index of shards that are all written. UserError where one is missing."""
+    for number in range(len(ranges)):
+        if not (folder / f"cuts.{number:06d}.jsonl.gz").exists():
+            raise UserError(f"{folder}: shard {number} of {len(ranges)} is missing; export it")
+    counts = np.array([clip.count for clip in pack.clips])
+    sizes = [[len(chosen), int(counts[chosen.start : chosen.stop].sum())] for chosen in ranges]
+    with RowFile(folder / "noise.npy", np.float32) as file:
+        file.append(pack.noise)
+    write_whole(folder / SHARDS, json.dumps({"frame_rate": frame_rate, "shards": sizes}).encode())
+
+
+def pack_of(shards: Shards, numbers: Iterable[int]) -> FramePack:
+    """Some shards as a pack in memory, its clips in C order."""
+    clips, frames = laid_out(pair for number in numbers for pair in shards.read(number))
+    return FramePack.of(np.concatenate(frames), clips, shards.noise)
+
+
+def unpack(shards: Shards, folder: Path) -> None:
+    """All shards as the frame pack they came from."""
+    pack = pack_of(shards, range(len(shards)))
+    write_frame_pack(folder, [pack.frames], pack.clips, pack.noise)
