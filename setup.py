@@ -31,6 +31,8 @@ EXTRAS = {
         "vector-quantize-pytorch>=1.32,<2",  # codes; the weights of an rvq codec have its names
         "matplotlib",
         "librosa>=0.10,<1",
+        "lhotse>=1.30",  # frames as shards for corpora larger than a machine
+        "submitit>=1.5",  # jobs of Slurm
     ],
     # Resemblyzer joins these by `pip install --no-deps resemblyzer` (see Makefile): it asks for webrtcvad,
     # which needs a C compiler and pkg_resources; webrtcvad-wheels is the same module, built.

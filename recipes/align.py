@@ -9,11 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 
 import torch
-from stage import Part, add_parts, in_parts, joined, progress, stage, summary
+from stage import Clock, Part, add_parts, in_parts, joined, progress, stage
 
 from latent_tts.data.audio_pack import AudioPack
 from latent_tts.errors import UserError
@@ -51,7 +50,7 @@ def aligned(options: argparse.Namespace, part: Part) -> dict[str, dict]:
     pack = AudioPack(options.pack, aligner.config.sample_rate)
     phones = json.loads((options.pack / "phones.json").read_text())
     heard = {utt: phones[utt] for utt in part.share(sorted(phones)) if utt in pack.spans}
-    found, begun = {}, time.monotonic()
+    found, clock = {}, Clock()
     for utt, ids in progress(heard.items(), desc=f"align {options.pack.name}", unit="utt"):
         try:
             onsets, score = aligner.align(torch.from_numpy(pack[utt]), ids)
@@ -65,7 +64,7 @@ def aligned(options: argparse.Namespace, part: Part) -> dict[str, dict]:
         found[utt] = {"phones": names, "onsets": [round(float(t), 3) for t in onsets], "score": round(score, 3)}
     without = len(part.share(phones)) - len(heard)
     what = f"{options.pack}: {len(found)} aligned, {len(heard) - len(found)} left out, {without} without sound"
-    summary("align", what, sum(map(pack.seconds, heard)), begun)
+    clock.summary("align", what, sum(map(pack.seconds, heard)))
     return found
 
 

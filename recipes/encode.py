@@ -12,14 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 import zlib
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from stage import Part, add_parts, in_parts, progress, stage, summary
+from stage import Clock, Part, add_parts, in_parts, progress, stage
 
 from latent_tts.codec.autoencoder import Codec
 from latent_tts.data.audio_pack import AudioPack
@@ -67,7 +66,7 @@ def encode(options: argparse.Namespace, part: Part) -> None:
     for copy, voice in enumerate(voices):
         pieces = sorted(cut_all(pack, alignments, copy, options.longest), key=lambda clip: clip.seconds)
         batches += [(copy, voice, batch) for batch in batched(pieces)]
-    clips, crowded, seconds, begun = [], 0, 0.0, time.monotonic()
+    clips, crowded, seconds, clock = [], 0, 0.0, Clock()
     for copy, voice, batch in progress(part.share(batches), desc=f"encode {options.pack.name}", unit="batch"):
         for clip, encoded in zip(batch, encode_clips(codec, pack, batch, voice)):
             seconds += clip.seconds
@@ -82,7 +81,7 @@ def encode(options: argparse.Namespace, part: Part) -> None:
         raise UserError(f"{options.pack}: no recording of it gives a clip; look at its alignments")
     placed, frames = laid_out(clips)
     write_frame_pack(options.out, frames, placed, codec.bottleneck.noise.numpy(), part.suffix)
-    summary("encode", f"{options.out}: {len(clips)} clips, {crowded} too crowded", seconds, begun)
+    clock.summary("encode", f"{options.out}: {len(clips)} clips, {crowded} too crowded", seconds)
 
 
 def wanted(options: argparse.Namespace, speaker: str, score: float) -> bool:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
-from stage import Part, add_parts, in_parts, progress, stage, summary
+from stage import Clock, Part, add_parts, in_parts, progress, stage
 
 from latent_tts.data.frame_pack import FramePack
 from latent_tts.data.shar import SHARDS, finish_shards, shard_ranges, write_shard
@@ -31,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
 
     def do(part: Part) -> None:
         pack, rate, ranges = opened(options)
-        mine, begun = part.share(range(len(ranges))), time.monotonic()
+        mine, clock = part.share(range(len(ranges))), Clock()
         for number in progress(mine, f"export {options.pack.name}", "shard"):
             if not (options.out / f"cuts.{number:06d}.jsonl.gz").exists():
                 write_shard(options.out, number, pack, ranges[number], rate)
@@ -40,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
         else:
             finish_shards(options.out, pack, ranges, rate)
         frames = sum(pack.clips[i].count for number in mine for i in ranges[number])
-        summary("export_shar", f"{options.out}: {len(mine)} shards", frames / rate, begun)
+        clock.summary("export_shar", f"{options.out}: {len(mine)} shards", frames / rate)
 
     def join(parts: list[Part]) -> None:
         pack, rate, ranges = opened(options)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
-from stage import Part, add_parts, in_parts, progress, stage, summary
+from stage import Clock, Part, add_parts, in_parts, progress, stage
 
 from latent_tts.data.audio_pack import AudioPack, join_packs, pack_entries
 from latent_tts.data.kaldi import read_data_dir
@@ -26,29 +25,23 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--max_bad", type=float, default=0.05, help="share of bad recordings that is borne")
     add_parts(parser)
     options = parser.parse_args(argv)
-    begun = time.monotonic()
 
     def do(part: Part) -> None:
-        entries = part.share(read_data_dir(options.data_dir))
+        entries, clock = part.share(read_data_dir(options.data_dir)), Clock()
         listed = progress(entries, f"decode {options.pack.name}", "utt")
         pack_entries(listed, options.pack, options.sample_rate, options.max_bad, part.suffix)
-        say(options, part.suffix, begun)
+        pack = AudioPack(options.pack, suffix=part.suffix)
+        what = f"{options.data_dir}: {len(pack)} recordings, {pack.bad} bad"
+        clock.summary("pack_audio", what, len(pack.samples) / pack.sample_rate)
 
     def join(parts: list[Part]) -> None:
         join_packs(options.pack, [part.suffix for part in parts], options.max_bad)
-        say(options, "", begun)
 
     in_parts(options, options.pack / "index.json", do, join, options.pack / "samples.npy")
     if not options.part:
         held = AudioPack(options.pack).sample_rate
         if held != options.sample_rate:
             raise UserError(f"{options.pack} holds sound at {held} Hz; give this rate a folder of its own")
-
-
-def say(options: argparse.Namespace, suffix: str, begun: float) -> None:
-    pack = AudioPack(options.pack, suffix=suffix)
-    what = f"{options.data_dir}: {len(pack)} recordings, {pack.bad} bad"
-    summary("pack_audio", what, len(pack.samples) / pack.sample_rate, begun)
 
 
 if __name__ == "__main__":

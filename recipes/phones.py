@@ -9,10 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 
-from stage import Part, add_parts, in_parts, joined, progress, stage, summary
+from stage import Clock, Part, add_parts, in_parts, joined, progress, stage
 
 from latent_tts.data.kaldi import Entry, read_data_dir, write_table
 from latent_tts.errors import UserError
@@ -51,14 +50,14 @@ def main(argv: list[str] | None = None) -> None:
 
 def spoken(entries: list[Entry], data_dir: Path) -> dict[str, list[int]]:
     """The phones' ids of every text that has something to speak."""
-    symbols, phonemizer, found, begun = SymbolTable.english(), Phonemizer(), {}, time.monotonic()
+    symbols, phonemizer, found, clock = SymbolTable.english(), Phonemizer(), {}, Clock()
     for entry in progress(entries, desc=f"phones {data_dir.name}", unit="utt"):
         try:
             found[entry.utt] = symbols.ids(phonemizer(normalize(entry.text)))
         except UserError as error:
             print(f"phones: {entry.utt}: {error}", file=sys.stderr)
     what = f"{data_dir}: {len(found)} utterances, {len(entries) - len(found)} left out"
-    summary("phones", what, sum(entry.seconds for entry in entries), begun)
+    clock.summary("phones", what, sum(entry.seconds for entry in entries))
     return found
 
 

@@ -131,11 +131,17 @@ def progress(items: Iterable[Item], desc: str, unit: str, every: float = 30.0) -
             print(f"{desc}: {done}{known} {unit}, {now - begun:.0f} s", file=sys.stderr, flush=True)
 
 
-def summary(name: str, what: str, sound: float, begun: float) -> None:
-    """One line at a stage's end: what was done, ``sound`` seconds of it since ``begun`` (time.monotonic()), memory.
+class Clock:
+    """Seconds since it was made: of the day, and of this process's work on all processors."""
 
-    benchmarks/stages.py reads these lines from logs.
-    """
-    spent = max(time.monotonic() - begun, 1e-3)
-    pace = f"{sound / 3600:.4f} h of sound in {spent:.1f} s, {sound / spent:.1f} times real time"
-    print(f"{name}: {what}; {pace}, peak {peak_resident():.2f} GiB", file=sys.stderr)
+    def __init__(self):
+        self.begun, self.worked = time.monotonic(), time.process_time()
+
+    def summary(self, name: str, what: str, sound: float) -> None:
+        """One line at a stage's end: what was done with ``sound`` seconds of it, how fast, and the most memory held.
+
+        benchmarks/stages.py reads it.
+        """
+        spent, work = time.monotonic() - self.begun, max(time.process_time() - self.worked, 1e-3)
+        times = f"{spent:.1f} s, {work:.2f} s of a core, {sound / work:.1f} times real time"
+        print(f"{name}: {what}; {sound / 3600:.4f} h of sound in {times}, {peak_resident():.2f} GiB", file=sys.stderr)

@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import torch
-from stage import Part, add_parts, in_parts, progress, stage, summary
+from stage import Clock, Part, add_parts, in_parts, progress, stage
 
 from latent_tts import TTS, Sampling, audio
 from latent_tts.data.kaldi import read_table, write_table
@@ -67,7 +67,7 @@ def synthesize(options: argparse.Namespace, todo: dict[Trial, Path]) -> None:
     sampling = Sampling(**{field.name: getattr(options, field.name) for field in fields(Sampling)})
     tts = TTS.from_dir(options.model, engine=options.engine, threads=options.threads or None)
     options.out.mkdir(parents=True, exist_ok=True)
-    spent, made, begun = 0.0, 0.0, time.monotonic()
+    spent, made, clock = 0.0, 0.0, Clock()
     for trial, path in progress(todo.items(), desc="speak", unit="utt"):
         voice = tts.clone(trial.reference, trial.reference_text if options.reference_text else None)
         before = time.perf_counter()
@@ -75,7 +75,7 @@ def synthesize(options: argparse.Namespace, todo: dict[Trial, Path]) -> None:
         spent, made = spent + time.perf_counter() - before, made + len(wav) / tts.sample_rate
         audio.write(path, wav, tts.sample_rate)
     share = f"{spent / made:.3f} of real time by {tts.engine}"
-    summary("synthesize", f"{len(todo)} trials, {made:.1f} s at {share}", made, begun)
+    clock.summary("synthesize", f"{len(todo)} trials, {made:.1f} s at {share}", made)
 
 
 if __name__ == "__main__":

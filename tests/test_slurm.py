@@ -58,7 +58,7 @@ def wait_for(*paths: Path) -> None:
 
 
 def recipe(folder: Path, *options: object) -> subprocess.Popen:
-    command = [RUN, "--work_dir", folder, "--python", sys.executable, "--voices", "1 0.9 1.1 1.2", *options]
+    command = [RUN, "--work_dir", folder, "--python", sys.executable, "--voices", "1 0.9", *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment

@@ -180,11 +180,13 @@ class TestBatches:
     def test_a_language_model_learns_from_them(self, shards, tmp_path):
         """The task takes shards where it finds them."""
         from latent_tts.data.cloning import CloningBatches
+        from latent_tts.lm.aligned import AlignedLMConfig
         from latent_tts.train.lm_task import LMTask, LMTraining
 
         (tmp_path / "train").symlink_to(shards)
         tiny_frame_pack(tmp_path / "valid")
-        task = LMTask(training=LMTraining(steps=7, batch_frames=100))
+        small = AlignedLMConfig(frame_dim=LATENT_DIM, dim=16, layers=1, heads=2, text_dim=16, head_dim=16)
+        task = LMTask(small, LMTraining(steps=7, batch_frames=100))
         train, valid = task.datasets(tmp_path)
         assert type(train) is SharBatches and type(valid) is CloningBatches and len(train) == 7
 
