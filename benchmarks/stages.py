@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """What the stages cost for a corpus of any size, from rates measured here; docs/scale.md shows what it prints.
 
 python benchmarks/stages.py --hours 60000 --jobs 256

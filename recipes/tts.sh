@@ -21,6 +21,7 @@
 #   --cluster local|slurm        where these parts run, and trainings: as processes here, or as jobs of Slurm
 #   --ngpu N --nodes N           GPUs that train on each machine, and how many machines; 0 GPUs: Lightning decides
 #   --slurm "partition=all ..."  more settings for Slurm's jobs: what sbatch takes
+#   --shar                       keep the training frames as shards of Lhotse, too, and train the language model from them
 #   --dry_run                    print the commands that would be run, and run none
 #   --python PROGRAM             the interpreter with the extras of setup.py; default: $PYTHON, the checkout's .venv, python3
 #
@@ -34,7 +35,7 @@ export LC_ALL=C.UTF-8
 
 stage=0 stop_stage=8 corpus_dir='' work_dir=. data_prep=local/data_prep.py data_prep_options='' sample_rate=16000
 codec_config='' aligner_config='' lm_config='' fit='' alignment='' encoding='' voices=1.0 trials=50 synthesis='' whisper=''
-nj=1 cluster=local ngpu=0 nodes=1 slurm='' dry_run=false
+nj=1 cluster=local ngpu=0 nodes=1 slurm='' shar=false dry_run=false
 python=${PYTHON:-}
 root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root recipes=$root/recipes
@@ -154,6 +155,10 @@ if wanted 4 "aligner, alignments, frames"; then
       "$python" "$recipes/encode.py" --data_dir "$data/$split" --pack "$audio/$split" \
       --codec "$codec/model" --out "$frames/$split" --voices $copies $left_out
   done
+  if [ "$shar" = true ]; then
+    spread export_shar "$frames/train/shards/shards.json" "$python" "$recipes/export_shar.py" \
+      --pack "$frames/train" --codec "$codec/model" --out "$frames/train/shards"
+  fi
 fi
 if wanted 5 "language model"; then
   train lm "$lm_config" "$frames" "$lm"

@@ -128,7 +128,7 @@ def test_what_slurm_refuses(tmp_path):
 
 
 def test_a_training_on_two_nodes(tmp_path, monkeypatch):
-    """One process on each, by DDP; resumed by the same command it has nothing left to do."""
+    """One process on each, joined by DDP; each has its log."""
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")  # the nodes' names are not known to this machine's resolver
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     for split in ("train", "valid"):
@@ -137,21 +137,23 @@ def test_a_training_on_two_nodes(tmp_path, monkeypatch):
     task = {"lm": sizes, "training": {"steps": 4, "batch_frames": 200, "warmup": 1}}
     (tmp_path / "lm.yaml").write_text(yaml.safe_dump({"task": task}))
     start = [RECIPES / "launch.py", "--nodes", 2, "--name", "train", "--logs", tmp_path / "log", "--"]
-    train = [
-        RECIPES / "train.py",
-        "lm",
-        "--config",
-        tmp_path / "lm.yaml",
-        "--data",
-        tmp_path,
+    train = [RECIPES / "train.py", "lm", "--config", tmp_path / "lm.yaml", "--data", tmp_path]
+    fit = [
         "--exp",
         tmp_path / "exp",
+        "--fit.accelerator",
+        "cpu",
+        "--fit.nodes",
+        2,
+        "--fit.progress",
+        "false",
+        "--fit.precision",
+        "32",
     ]
-    fit = ["--fit.accelerator", "cpu", "--fit.nodes", 2, "--fit.progress", "false", "--fit.precision", "32"]
     command = [sys.executable, *start, sys.executable, *train, *fit]
     (tmp_path / "log").mkdir()
     ended = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     assert "train: lm: 4 steps in" in ended.stderr and (tmp_path / "exp/train.done").exists()
     assert sorted(path.name for path in (tmp_path / "log").iterdir()) == ["train.0.log", "train.1.log"]
-    assert "2 processes" in (tmp_path / "log/train.0.log").read_text(), "they did not meet"
+    assert "train: lm:" not in (tmp_path / "log/train.1.log").read_text(), "a process that met no other speaks"
