@@ -13,6 +13,7 @@ from pathlib import Path
 from stage import Clock, Part, add_parts, in_parts, progress, stage
 
 from latent_tts.data.frame_pack import FramePack
+from latent_tts.data.kaldi import read_table
 from latent_tts.data.shar import SHARDS, finish_shards, shard_ranges, write_shard
 from latent_tts.files import write_json
 from latent_tts.model_dir import load_codec
@@ -24,16 +25,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--pack", type=Path, required=True, help="frame pack")
     parser.add_argument("--codec", type=Path, required=True, help="model directory of its codec, for the frame rate")
     parser.add_argument("--out", type=Path, required=True, help="folder for the shards")
+    parser.add_argument("--data_dir", type=Path, help="Kaldi data directory, for what is written of each recording")
     parser.add_argument("--shard_size", type=int, default=2000, help="clips in a shard; default: 2000")
     add_parts(parser)
     options = parser.parse_args(argv)
 
     def do(part: Part) -> None:
         pack, rate, ranges = opened(options)
+        texts = read_table(options.data_dir / "text") if options.data_dir else {}
         mine, clock = part.share(range(len(ranges))), Clock()
         for number in progress(mine, f"export {options.pack.name}", "shard"):
             if not (options.out / f"cuts.{number:06d}.jsonl.gz").exists():
-                write_shard(options.out, number, pack, ranges[number], rate)
+                write_shard(options.out, number, pack, ranges[number], rate, texts)
         if part.suffix:
             write_json(part.of(options.out / SHARDS), mine)
         else:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from places import Job, Local, Slurm, settings_of
+from places import Job, Local, Slurm, require_program, settings_of
 from stage import stage
 from tqdm import tqdm
 
@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if options.nj < 1:
         raise UserError(f"--nj {options.nj}: want a number from 1 on")
+    require_program(options.command)
     marks = options.logs / f"{options.name}.jobs"
     marks.mkdir(parents=True, exist_ok=True)
     jobs = [part_of(options, number, marks) for number in range(1, options.nj + 1)]

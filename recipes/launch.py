@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from job_array import last_line
-from places import Job, Slurm, settings_of
+from places import Job, Slurm, require_program, settings_of
 from stage import stage
 
 from latent_tts.errors import UserError
@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--slurm", nargs="*", default=[], metavar="KEY=VALUE", help="for sbatch")
     parser.add_argument("command", nargs="+", help="after --")
     options = parser.parse_args(argv)
+    require_program(options.command)
     marks = options.logs / f"{options.name}.jobs"
     sizes = {"nodes": options.nodes, "ntasks_per_node": options.tasks}
     if options.ngpu:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -88,6 +89,8 @@ class Slurm:
         known = {job: path.read_text() for job, path in numbers.items() if path.exists()}
         self.ids = [number for number in known.values() if number in queued]
         todo = [job for job in jobs if known.get(job) not in queued]
+        if not todo:
+            return
         os.environ.pop("SHOW_PROGRESS", None)
         try:
             with self.executor.batch():
@@ -108,6 +111,12 @@ class Slurm:
 
     def stop(self) -> None:
         """They go on: run again, and they are waited for. ``scancel`` ends them."""
+
+
+def require_program(command: Sequence[str]) -> None:
+    """UserError where the first word of a command is no program."""
+    if not shutil.which(command[0]):
+        raise UserError(f"there is no program {command[0]}; a command comes after --")
 
 
 def settings_of(words: Sequence[str]) -> dict[str, object]:

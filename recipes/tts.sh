@@ -157,7 +157,7 @@ if wanted 4 "aligner, alignments, frames"; then
   done
   if [ "$shar" = true ]; then
     spread export_shar "$frames/train/shards/shards.json" "$python" "$recipes/export_shar.py" \
-      --pack "$frames/train" --codec "$codec/model" --out "$frames/train/shards"
+      --data_dir "$data/train" --pack "$frames/train" --codec "$codec/model" --out "$frames/train/shards"
   fi
 fi
 if wanted 5 "language model"; then

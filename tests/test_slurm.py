@@ -138,19 +138,8 @@ def test_a_training_on_two_nodes(tmp_path, monkeypatch):
     (tmp_path / "lm.yaml").write_text(yaml.safe_dump({"task": task}))
     start = [RECIPES / "launch.py", "--nodes", 2, "--name", "train", "--logs", tmp_path / "log", "--"]
     train = [RECIPES / "train.py", "lm", "--config", tmp_path / "lm.yaml", "--data", tmp_path]
-    fit = [
-        "--exp",
-        tmp_path / "exp",
-        "--fit.accelerator",
-        "cpu",
-        "--fit.nodes",
-        2,
-        "--fit.progress",
-        "false",
-        "--fit.precision",
-        "32",
-    ]
-    command = [sys.executable, *start, sys.executable, *train, *fit]
+    train += ["--exp", tmp_path / "exp", "--fit.accelerator", "cpu", "--fit.nodes", 2]
+    command = [sys.executable, *start, sys.executable, *train, "--fit.progress", "false", "--fit.precision", "32"]
     (tmp_path / "log").mkdir()
     ended = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr

@@ -3,7 +3,8 @@
 A folder of shards holds ``cuts.*.jsonl.gz`` and ``frames.*.tar``, which ``lhotse.CutSet.from_shar`` reads like any
 other, ``noise.npy``, and ``shards.json``, which comes last: {"frame_rate": Hz, "shards": [[clips, frames], ...]}. A cut
 is a clip. Its custom temporal array ``frames`` are the codec's (N, D), its supervision has the speaker, the phones as
-text and as alignment "phone". Neighbours in the pack, mostly of one speaker, share a shard.
+text and as alignment "phone" and, where it is given, the ``recording_text``. Neighbours in the pack, mostly of one
+speaker, share a shard.
 https://lhotse.readthedocs.io/en/latest/api.html#lhotse-shar
 """
 
@@ -11,8 +12,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -76,8 +78,8 @@ def clip_of(cut, frame_rate: float) -> tuple[EncodedClip, np.ndarray]:
     return EncodedClip(spoken.speaker, 0, len(frames), tuple(phones), starts, cut.id), frames
 
 
-def cut_of(clip: EncodedClip, frames: np.ndarray, frame_rate: float):
-    """A clip and its frames (N, D) -> a lhotse cut. A phone lasts until the next one begins."""
+def cut_of(clip: EncodedClip, frames: np.ndarray, frame_rate: float, texts: Mapping[str, str]):
+    """A clip, its frames (N, D) and texts by recording -> a lhotse cut. A phone lasts until the next one begins."""
     from lhotse import MonoCut, SupervisionSegment
     from lhotse.supervision import AlignmentItem
 
@@ -91,6 +93,8 @@ def cut_of(clip: EncodedClip, frames: np.ndarray, frame_rate: float):
     spoken = SupervisionSegment(
         *(clip.name, recording, 0, seconds), text=" ".join(names), speaker=clip.speaker, alignment={"phone": items}
     )
+    if recording in texts:
+        spoken.custom = {"recording_text": texts[recording]}
     cut = MonoCut(id=clip.name, start=0, duration=seconds, channel=0, supervisions=[spoken])
     return cut.attach_tensor("frames", frames, frame_shift=1 / frame_rate, temporal_dim=0)
 
@@ -100,8 +104,16 @@ def shard_ranges(clips: int, size: int) -> list[range]:
     return [range(first, min(first + size, clips)) for first in range(0, clips, size)]
 
 
-def write_shard(folder: Path, number: int, pack: FramePack, chosen: Iterable[int], frame_rate: float) -> None:
-    """One shard of the ``chosen`` clips of a pack; its two files appear whole, the cuts last."""
+def write_shard(
+    folder: Path,
+    number: int,
+    pack: FramePack,
+    chosen: Iterable[int],
+    frame_rate: float,
+    texts: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """One shard of the ``chosen`` clips of a pack; its two files appear whole, the cuts last. ``texts`` says what is
+    written of each recording; a clip may be a part of that."""
     from lhotse.shar import SharWriter
 
     beside = folder / f".shard{number:06d}.part"
@@ -109,7 +121,7 @@ def write_shard(folder: Path, number: int, pack: FramePack, chosen: Iterable[int
     beside.mkdir(parents=True)
     with SharWriter(beside, fields={"frames": "numpy"}, shard_size=None) as writer:
         for clip in (pack.clips[i] for i in chosen):
-            writer.write(cut_of(clip, pack.frames[clip.start : clip.start + clip.count], frame_rate))
+            writer.write(cut_of(clip, pack.frames[clip.start : clip.start + clip.count], frame_rate, texts))
     (beside / "frames.tar").replace(folder / f"frames.{number:06d}.tar")
     (beside / "cuts.jsonl.gz").replace(folder / f"cuts.{number:06d}.jsonl.gz")
     beside.rmdir()

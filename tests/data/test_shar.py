@@ -106,7 +106,19 @@ class TestShards:
         codec = tmp_path / "codec"
         save_part(codec, "codec", tiny_codec())
         named(tmp_path / "pack", "aaaaaabbbbbbccccccdddd")
-        options = ("--pack", tmp_path / "pack", "--codec", codec, "--out", tmp_path / "out", "--shard_size", 4)
+        (tmp_path / "text").write_text("a-000 Ann says.\nb-006 Ben says.\n")
+        options = (
+            "--data_dir",
+            tmp_path,
+            "--pack",
+            tmp_path / "pack",
+            "--codec",
+            codec,
+            "--out",
+            tmp_path / "out",
+            "--shard_size",
+            4,
+        )
         assert stage("export_shar", *options, "--part", "1/2") == 0
         assert stage("export_shar", *options, "--merge", 2) == 2
         assert "of 2 parts 1 are missing" in capsys.readouterr().err
@@ -116,6 +128,9 @@ class TestShards:
         assert len(kept) == 6 and all(path.stat().st_mtime_ns == time for path, time in kept.items())
         assert {path.name for path in (tmp_path / "out").iterdir()} == {path.name for path in shards.iterdir()}
         assert (tmp_path / "out/shards.json").read_bytes() == (shards / "shards.json").read_bytes()
+        lines = gzip.decompress((tmp_path / "out/cuts.000000.jsonl.gz").read_bytes()).splitlines()
+        texts = [json.loads(line)["supervisions"][0].get("custom") for line in lines]
+        assert texts == [{"recording_text": "Ann says."}, None, None, None]
         assert stage("import_shar", "--shards", tmp_path / "out", "--out", tmp_path / "again") == 0
         for name in ("frames.npy", "clips.json", "noise.npy"):
             assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "pack" / name).read_bytes()
