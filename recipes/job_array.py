@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from places import Job, Local, Slurm, require_program, settings_of
+from places import Job, Local, Slurm, lacking, require_program, settings_of
 from stage import stage
 from tqdm import tqdm
 
@@ -83,8 +83,9 @@ def run(jobs: Sequence[Job], place: Local | Slurm, options: argparse.Namespace) 
             wait(jobs, place, bar, starts)
     finally:
         place.stop()
+    done = len(jobs) - len(lacking([job.mark for job in jobs], place))
     if not shown:
-        print(f"job_array: {options.name}: {sum(job.done for job in jobs)} of {len(jobs)} parts done", file=sys.stderr)
+        print(f"job_array: {options.name}: {done} of {len(jobs)} parts done", file=sys.stderr)
 
 
 def wait(jobs: Sequence[Job], place: Local | Slurm, bar: tqdm, starts: dict[Job, int]) -> None:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from job_array import last_line
-from places import Job, Slurm, require_program, settings_of
+from places import Job, Slurm, lacking, require_program, settings_of
 from stage import stage
 
 from latent_tts.errors import UserError
@@ -46,10 +46,10 @@ def main(argv: list[str] | None = None) -> None:
     start = shown.stat().st_size if shown.exists() else 0
     place.start([job])
     follow(place, shown, start)
-    lacking = [task for task in range(options.nodes * options.tasks) if not (marks / f"{task}.done").exists()]
-    if lacking:
-        log = str(job.log).replace("%t", str(lacking[0]))
-        raise UserError(f"{options.name}: process {lacking[0]} failed, see {log}: {last_line(Path(log))}")
+    failed = lacking([marks / f"{task}.done" for task in range(options.nodes * options.tasks)], place)
+    if failed:
+        log = Path(str(job.log).replace("%t", failed[0].stem))
+        raise UserError(f"{options.name}: process {failed[0].stem} failed, see {log}: {last_line(log)}")
     shutil.rmtree(marks)
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ class Job:
 class Local:
     """Processes of this machine, all at once. Threads and GPUs, if there are any to give, are dealt to them."""
 
+    patience = 0.0
+
     def __init__(self, ngpu: int = 0):
         self.ngpu, self.processes = ngpu, []
 
@@ -69,6 +72,8 @@ class Slurm:
     squeue, since sacct needs a database that small clusters lack. ``settings`` are those of submitit's SlurmExecutor.
     """
 
+    patience = 15.0  # seconds until what a node wrote is seen
+
     def __init__(self, folder: Path, name: str, settings: dict[str, object]):
         try:
             import submitit
@@ -86,6 +91,8 @@ class Slurm:
 
     def start(self, jobs: Sequence[Job]) -> None:
         numbers, queued = {job: self.folder / f"{job.mark.stem}.id" for job in jobs}, self.queue()
+        if queued is None:
+            raise UserError("squeue does not answer, so Slurm takes no jobs here; look at sinfo")
         known = {job: path.read_text() for job, path in numbers.items() if path.exists()}
         self.ids = [number for number in known.values() if number in queued]
         todo = [job for job in jobs if known.get(job) not in queued]
@@ -101,16 +108,27 @@ class Slurm:
             numbers[job].write_text(ticket.job_id)
             self.ids.append(ticket.job_id)
 
-    def queue(self) -> set[str]:
-        """The numbers of this user's jobs that are not over. While squeue does not answer, nothing is known to be."""
+    def queue(self) -> set[str] | None:
+        """The numbers of this user's jobs that are not over; None where squeue does not answer."""
         asked = subprocess.run(["squeue", "--me", "-h", "-r", "-o", "%i"], capture_output=True, text=True)
-        return set(asked.stdout.split()) if asked.returncode == 0 else set(self.ids)
+        return set(asked.stdout.split()) if asked.returncode == 0 else None
 
     def running(self) -> int:
-        return len(self.queue() & set(self.ids))
+        """How many jobs are not over, as far as is known."""
+        queued = self.queue()
+        return len(self.ids) if queued is None else len(queued & set(self.ids))
 
     def stop(self) -> None:
         """They go on: run again, and they are waited for. ``scancel`` ends them."""
+
+
+def lacking(marks: Sequence[Path], place: Local | Slurm) -> list[Path]:
+    """The marks that are not there, after a while for those of other machines that are not seen yet."""
+    end = time.monotonic() + place.patience
+    while not all(mark.exists() for mark in marks) and time.monotonic() < end:
+        os.listdir(marks[0].parent)  # which makes a network file system look
+        time.sleep(0.5)
+    return [mark for mark in marks if not mark.exists()]
 
 
 def require_program(command: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ import argparse
 import json
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -134,6 +135,21 @@ class TestRunner:
         process.communicate(timeout=60)
         assert process.returncode and time.monotonic() - before < 30 and not array.out.exists()
 
+    def test_gpus_are_dealt(self, stage, tmp_path):
+        say = 'echo "gpu $CUDA_VISIBLE_DEVICES"'
+        options = ("--nj", 3, "--ngpu", 2, "--name", "gpus", "--logs", tmp_path)
+        assert stage("job_array", *options, "--", "sh", "-c", say) == 0
+        assert [(tmp_path / f"gpus.{i}.log").read_text().split()[-1] for i in (1, 2, 3)] == ["0", "1", "0"]
+
+    def test_marks_of_other_machines_come_late(self, stages, tmp_path):
+        import places
+
+        place, mark = places.Local(), tmp_path / "1.of.1.done"
+        assert places.lacking([mark], place) == [mark]
+        place.patience = 30.0
+        threading.Timer(0.7, mark.touch).start()
+        assert places.lacking([mark], place) == []
+
     @pytest.mark.parametrize(
         ("options", "line"),
         [(["--nj", "0"], "want a number from 1 on"), (["--cluster", "slurm", "--slurm", "quick"], "want KEY=VALUE")],
@@ -145,6 +161,6 @@ class TestRunner:
 
     def test_without_slurm(self, stage, tmp_path, capsys, monkeypatch):
         monkeypatch.setenv("PATH", "/nowhere")
-        status = stage("job_array", "--nj", 2, "--name", "x", "--logs", tmp_path, "--cluster", "slurm", "--", "true")
+        status = stage("job_array", "--nj", 2, "--name", "x", "--logs", tmp_path, "--cluster", "slurm", "--", sys.executable)
         said = capsys.readouterr().err
         assert status == 2 and ("no srun on this machine" in said or "needs submitit" in said) and said.count("\n") == 1
