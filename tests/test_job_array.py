@@ -161,6 +161,7 @@ class TestRunner:
 
     def test_without_slurm(self, stage, tmp_path, capsys, monkeypatch):
         monkeypatch.setenv("PATH", "/nowhere")
-        status = stage("job_array", "--nj", 2, "--name", "x", "--logs", tmp_path, "--cluster", "slurm", "--", sys.executable)
+        options = ("--nj", 2, "--name", "x", "--logs", tmp_path, "--cluster", "slurm")
+        status = stage("job_array", *options, "--", sys.executable)
         said = capsys.readouterr().err
         assert status == 2 and ("no srun on this machine" in said or "needs submitit" in said) and said.count("\n") == 1

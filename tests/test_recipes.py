@@ -206,6 +206,16 @@ def test_in_parts_the_frames_are_the_same(whole):
     assert not list(logs.glob("*.jobs"))
 
 
+def test_shards_beside_the_frames(whole):
+    """--shar leaves them where the language model's training finds them, and they hold the same clips."""
+    frames = whole.folder / "dump/codec/train"
+    finish("--work_dir", whole.folder, *TINY, "--stage", 4, "--stop_stage", 4, "--shar")
+    index = json.loads((frames / "shards/shards.json").read_text())
+    clips = json.loads((frames / "clips.json").read_text())
+    assert index["shards"] == [[len(clips), sum(clip[2] for clip in clips)]] and index["frame_rate"] == 12.5
+    shutil.rmtree(frames / "shards")
+
+
 def test_a_dry_run_runs_nothing(tmp_path):
     said = finish("--work_dir", tmp_path / "w", *TINY, "--nj", 3, "--shar", "--dry_run")
     assert not (tmp_path / "w").exists() and said.splitlines()[-1] == "tts.sh: nothing was run"
