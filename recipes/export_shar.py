@@ -15,6 +15,7 @@ from stage import Clock, Part, add_parts, in_parts, progress, stage
 from latent_tts.data.frame_pack import FramePack
 from latent_tts.data.kaldi import read_table
 from latent_tts.data.shar import SHARDS, finish_shards, shard_ranges, write_shard
+from latent_tts.errors import UserError
 from latent_tts.files import write_json
 from latent_tts.model_dir import load_codec
 
@@ -54,6 +55,8 @@ def main(argv: list[str] | None = None) -> None:
 def opened(options: argparse.Namespace) -> tuple[FramePack, float, list[range]]:
     """The pack, its frame rate and the clips of each shard."""
     pack = FramePack(options.pack)
+    if not all(clip.name for clip in pack.clips):
+        raise UserError(f"{options.pack} was encoded by an older version, its clips lack names; encode it again")
     options.out.mkdir(parents=True, exist_ok=True)
     return pack, load_codec(options.codec).frame_rate, shard_ranges(len(pack.clips), options.shard_size)
 

@@ -136,6 +136,14 @@ class TestShards:
             assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "pack" / name).read_bytes()
 
 
+    def test_clips_without_names(self, stage, tmp_path, capsys):
+        """As older versions encoded them."""
+        save_part(tmp_path, "codec", tiny_codec())
+        tiny_frame_pack(tmp_path / "pack")
+        assert stage("export_shar", "--pack", tmp_path / "pack", "--codec", tmp_path, "--out", tmp_path / "out") == 2
+        assert "encode it again" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 class TestBatches:
     @pytest.fixture
     def batches(self, shards):
