@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -69,11 +70,17 @@ def folders_of(folder: Path) -> list[Path]:
     return [folder] if (folder / SHARDS).exists() else sorted(path.parent for path in folder.glob(f"*/{SHARDS}"))
 
 
+@cache
+def _table() -> SymbolTable:
+    """Read once, not for every clip."""
+    return SymbolTable.english()
+
+
 def clip_of(cut, frame_rate: float) -> tuple[EncodedClip, np.ndarray]:
     """A lhotse cut -> the clip and its frames (N, D)."""
     spoken, frames = cut.supervisions[0], cut.load_custom("frames")
     items = spoken.alignment["phone"]
-    phones = SymbolTable.english().ids([item.symbol for item in items])
+    phones = _table().ids([item.symbol for item in items])
     starts = tuple(round(item.start * frame_rate) for item in items)
     return EncodedClip(spoken.speaker, 0, len(frames), tuple(phones), starts, cut.id), frames
 
@@ -83,7 +90,8 @@ def cut_of(clip: EncodedClip, frames: np.ndarray, frame_rate: float, texts: Mapp
     from lhotse import MonoCut, SupervisionSegment
     from lhotse.supervision import AlignmentItem
 
-    names, seconds = [SymbolTable.english().symbols[i] for i in clip.phones], len(frames) / frame_rate
+    symbols, seconds = _table().symbols, len(frames) / frame_rate
+    names = [symbols[i] for i in clip.phones]
     ends = (*clip.starts[1:], clip.count)
     items = [
         AlignmentItem(name, round(start / frame_rate, 6), round((end - start) / frame_rate, 6))
