@@ -65,14 +65,15 @@ def main() -> int:
 
 def prepared(work: Path) -> Path:
     """The training split of egs/mini."""
-    run(ROOT / "egs/mini/local/data_prep.py", "--corpus_dir", ROOT / "egs/mini/corpus", "--data_dir", work / "data")
+    run(ROOT / "egs/mini/run.sh", "--stage", 1, "--stop_stage", 1, "--work_dir", work, "--python", sys.executable)
     return work / "data/train"
 
 
 def run(script: Path, *options: object) -> str:
-    """Run a stage on one thread -> what it said."""
+    """Run a stage, or a recipe, on one thread -> what it said."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(script), *map(str, options)]
+    start = [sys.executable] if script.suffix == ".py" else []
+    command = [*start, str(script), *map(str, options)]
     ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     if ended.returncode:
         raise UserError(f"{script.name} failed: {ended.stdout.strip().splitlines()[-1]}")

@@ -4,7 +4,8 @@
 FACTOR times as fast, which moves pitch, formants and rate alike, and then stretched to STRETCH times its length, which
 moves the rate alone: 1.1:1.1 is a higher voice as slow as before.
 
-Leaves a frame pack (frames.npy, clips.json, noise.npy), its clips in C order of their names.
+Leaves a frame pack (frames.npy, clips.json, and noise.npy or, of codes, entries.npy), its clips in C order of their
+names.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
     def join(parts: list[Part]) -> None:
         join_frame_packs(options.out, [part.suffix for part in parts])
 
-    others = (options.out / "frames.npy", options.out / "noise.npy")
+    others = [options.out / name for name in ("frames.npy", "noise.npy", "entries.npy")]
     in_parts(options, options.out / "clips.json", partial(encode, options), join, *others)
 
 
@@ -80,7 +81,7 @@ def encode(options: argparse.Namespace, part: Part) -> None:
     if not clips and not part.suffix:
         raise UserError(f"{options.pack}: no recording of it gives a clip; look at its alignments")
     placed, frames = laid_out(clips)
-    write_frame_pack(options.out, frames, placed, codec.bottleneck.noise.numpy(), part.suffix)
+    write_frame_pack(options.out, frames, placed, codec.bottleneck.noise, codec.frame_format.entries, part.suffix)
     clock.summary("encode", f"{options.out}: {len(clips)} clips, {crowded} too crowded", seconds)
 
 
@@ -112,7 +113,7 @@ def batched(clips: list[Clip], seconds: float = 100.0) -> list[list[Clip]]:
 
 @torch.inference_mode()
 def encode_clips(codec: Codec, pack: AudioPack, clips: list[Clip], voice: PseudoSpeaker) -> list[np.ndarray]:
-    """Frames (N, D) of each clip. The encoder is causal, so what fills up the shorter ones changes nothing."""
+    """Frames (N, D | Q) of each clip. The encoder is causal, so what fills up the shorter ones changes nothing."""
     rate, wavs = pack.sample_rate, []
     for clip in clips:
         wav = pack[clip.utt][round(clip.begin * rate) : round(clip.end * rate)]
@@ -122,7 +123,7 @@ def encode_clips(codec: Codec, pack: AudioPack, clips: list[Clip], voice: Pseudo
     for row, wav in zip(together, wavs):
         row[0, : len(wav)] = wav
     with torch.autocast("cpu", torch.bfloat16):
-        encoded = codec.encode(torch.from_numpy(together)).float().numpy()
+        encoded = codec.encode(torch.from_numpy(together)).numpy()
     return [row[:count] for row, count in zip(encoded, counts)]
 
 

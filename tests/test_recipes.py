@@ -212,7 +212,7 @@ def test_shards_beside_the_frames(whole):
     finish("--work_dir", whole.folder, *TINY, "--stage", 4, "--stop_stage", 4, "--shar")
     index = json.loads((frames / "shards/shards.json").read_text())
     clips = json.loads((frames / "clips.json").read_text())
-    assert index["shards"] == [[len(clips), sum(clip[2] for clip in clips)]] and index["frame_rate"] == 12.5
+    assert index["shards"] == [[len(clips), sum(clip[2] for clip in clips)]] and index["codec"]["frame_rate"] == 12.5
     shutil.rmtree(frames / "shards")
 
 

@@ -53,7 +53,7 @@ class CloningBatches(StepBatches):
     Each row is a clip behind a reference of the same speaker; every clip comes once an epoch. The reference's length is
     log-uniform between the shortest and the longest. It is one other clip or, at times, several joined. With text it
     ends between two words, so that its phones and its frames agree, and the trim takes no more than the pause there;
-    without text it ends anywhere. Frames carry the codec's noise: one sigma a row, as the sigma-VAE draws it.
+    without text it ends anywhere. Frames are as the codec draws them (``FramePack.drawn``): one sigma a row.
 
     Rows of about equal length share a batch. Since references are drawn anew in every epoch, so is who shares one. All
     of it depends on ``seed`` and ``step`` alone; a sampler that keeps a buffer, such as lhotse's
@@ -118,13 +118,12 @@ class CloningBatches(StepBatches):
         frames, phones, starts = self._reference(index, plan, rng)
         prompt, prompt_text = len(frames), len(phones)
         frames = np.concatenate([frames, self.pack.frames_of(clip)])
-        sigma = rng.standard_normal() * self.pack.noise
-        frames = frames + sigma * rng.standard_normal(frames.shape)
+        frames = self.pack.drawn(frames, rng)
         phones = self._marked([*phones, *clip.phones], rng)
         return Utterances(
             text=torch.tensor([phones]),
             text_lens=torch.tensor([len(phones)]),
-            frames=torch.from_numpy(frames[None].astype(np.float32)),
+            frames=torch.from_numpy(frames[None]),
             frame_lens=torch.tensor([len(frames)]),
             prompt_lens=torch.tensor([prompt]),
             prompt_text_lens=torch.tensor([prompt_text]),
@@ -140,10 +139,10 @@ class CloningBatches(StepBatches):
         return phones
 
     def _reference(self, index: int, plan: Plan, rng: np.random.Generator) -> tuple[np.ndarray, list[int], list[int]]:
-        """Frames (P, D), phones and the frames in which they begin; nothing where there is no reference."""
+        """Frames (P, D | Q), phones and the frames in which they begin; nothing where there is no reference."""
         wanted, c = int(plan.wanted[index]), self.config
         if not wanted:
-            return self.pack.frames[:0].astype(np.float32), [], []
+            return self.pack.frames_of(self.pack.clips[index])[:0], [], []
         clips = self._clips(index, wanted, plan, rng)
         phones, starts, count = joined(clips)
         told, trim = rng.random() >= c.no_reference_text, int(rng.integers(c.trim + 1))

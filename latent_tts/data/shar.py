@@ -1,10 +1,10 @@
 """Frame packs as shards in Lhotse's Shar format, and back.
 
 A folder of shards holds ``cuts.*.jsonl.gz`` and ``frames.*.tar``, which ``lhotse.CutSet.from_shar`` reads like any
-other, ``noise.npy``, and ``shards.json``, which comes last: {"frame_rate": Hz, "shards": [[clips, frames], ...]}. A cut
-is a clip. Its custom temporal array ``frames`` are the codec's (N, D), its supervision has the speaker, the phones as
-text and as alignment "phone" and, where it is given, the ``recording_text``. Neighbours in the pack, mostly of one
-speaker, share a shard.
+other, and ``shards.json``, which comes last: {"codec": {"frame_rate": Hz, "width": D | Q, "entries": how many codes
+there are, 0 for floats, "noise": the codec's, (D,) or null}, "shards": [[clips, frames], ...]}. A cut is a clip. Its
+custom temporal array ``frames`` are the codec's, its supervision has the speaker, the phones as text and as alignment
+"phone" and, where it is given, the ``recording_text``. Neighbours in the pack, mostly of one speaker, share a shard.
 https://lhotse.readthedocs.io/en/latest/api.html#lhotse-shar
 """
 
@@ -20,16 +20,16 @@ from types import MappingProxyType
 import numpy as np
 
 from latent_tts.data.frame_pack import EncodedClip, FramePack, laid_out, write_frame_pack
-from latent_tts.data.row_file import RowFile
 from latent_tts.errors import UserError
 from latent_tts.files import write_whole
+from latent_tts.frames import FrameFormat
 from latent_tts.text.symbols import SymbolTable
 
 SHARDS = "shards.json"
 
 
 class Shards:
-    """A folder of shards, or several below it as one: ``sizes`` (S, 2) clips and frames of each, ``noise`` (D,).
+    """A folder of shards, or several below it as one: ``sizes`` (S, 2) clips and frames of each.
 
     UserError where there are none, or where they are of several codecs.
     """
@@ -39,11 +39,13 @@ class Shards:
         if not folders:
             raise UserError(f"{folder} holds no {SHARDS}, nor does a folder in it; recipes/export_shar.py leaves it")
         about = [json.loads((each / SHARDS).read_text()) for each in folders]
-        noises = [np.load(each / "noise.npy") for each in folders]
-        for each, one, noise in zip(folders, about, noises):
-            if one["frame_rate"] != about[0]["frame_rate"] or not np.array_equal(noise, noises[0]):
+        codec = about[0]["codec"]
+        for each, one in zip(folders, about):
+            if one["codec"] != codec:
                 raise UserError(f"{each} and {folders[0]} hold frames of two codecs; keep them apart")
-        self.frame_rate, self.noise = about[0]["frame_rate"], noises[0]
+        self.folder, self.frame_rate = Path(folder), codec["frame_rate"]
+        self.frame_format = FrameFormat(codec["width"], codec["entries"])
+        self.noise = None if codec["noise"] is None else np.array(codec["noise"], np.float32)
         self.sizes = np.array([size for one in about for size in one["shards"]]).reshape(-1, 2)
         self.places = [(each, number) for each, one in zip(folders, about) for number in range(len(one["shards"]))]
 
@@ -51,7 +53,7 @@ class Shards:
         return len(self.places)
 
     def read(self, shard: int) -> Iterator[tuple[EncodedClip, np.ndarray]]:
-        """The clips of a shard and their frames (N, D) float16. UserError where it holds fewer than it did."""
+        """The clips of a shard and their frames (N, D | Q), as stored. UserError where it holds fewer than it did."""
         from lhotse import CutSet
 
         folder, number = self.places[shard]
@@ -77,7 +79,7 @@ def _table() -> SymbolTable:
 
 
 def clip_of(cut, frame_rate: float) -> tuple[EncodedClip, np.ndarray]:
-    """A lhotse cut -> the clip and its frames (N, D)."""
+    """A lhotse cut -> the clip and its frames (N, D | Q)."""
     spoken, frames = cut.supervisions[0], cut.load_custom("frames")
     items = spoken.alignment["phone"]
     phones = _table().ids([item.symbol for item in items])
@@ -86,7 +88,7 @@ def clip_of(cut, frame_rate: float) -> tuple[EncodedClip, np.ndarray]:
 
 
 def cut_of(clip: EncodedClip, frames: np.ndarray, frame_rate: float, texts: Mapping[str, str]):
-    """A clip, its frames (N, D) and texts by recording -> a lhotse cut. A phone lasts until the next one begins."""
+    """A clip, its frames (N, D | Q) and texts by recording -> a lhotse cut. A phone lasts until the next one begins."""
     from lhotse import MonoCut, SupervisionSegment
     from lhotse.supervision import AlignmentItem
 
@@ -129,7 +131,7 @@ def write_shard(
     beside.mkdir(parents=True)
     with SharWriter(beside, fields={"frames": "numpy"}, shard_size=None) as writer:
         for clip in (pack.clips[i] for i in chosen):
-            writer.write(cut_of(clip, pack.frames[clip.start : clip.start + clip.count], frame_rate, texts))
+            writer.write(cut_of(clip, pack.stored(clip), frame_rate, texts))
     (beside / "frames.tar").replace(folder / f"frames.{number:06d}.tar")
     (beside / "cuts.jsonl.gz").replace(folder / f"cuts.{number:06d}.jsonl.gz")
     beside.rmdir()
@@ -142,18 +144,18 @@ def finish_shards(folder: Path, pack: FramePack, ranges: Sequence[range], frame_
             raise UserError(f"{folder}: shard {number} of {len(ranges)} is missing; export it")
     counts = np.array([clip.count for clip in pack.clips])
     sizes = [[len(chosen), int(counts[chosen.start : chosen.stop].sum())] for chosen in ranges]
-    with RowFile(folder / "noise.npy", np.float32) as file:
-        file.append(pack.noise)
-    write_whole(folder / SHARDS, json.dumps({"frame_rate": frame_rate, "shards": sizes}).encode())
+    codec = {"frame_rate": frame_rate, **pack.frame_format._asdict()}
+    codec["noise"] = None if pack.noise is None else pack.noise.tolist()
+    write_whole(folder / SHARDS, json.dumps({"codec": codec, "shards": sizes}).encode())
 
 
 def pack_of(shards: Shards, numbers: Iterable[int]) -> FramePack:
     """Some shards as a pack in memory, its clips in C order."""
     clips, frames = laid_out(pair for number in numbers for pair in shards.read(number))
-    return FramePack.of(np.concatenate(frames), clips, shards.noise)
+    return FramePack.of(shards.folder, np.concatenate(frames), clips, shards.noise, shards.frame_format.entries)
 
 
 def unpack(shards: Shards, folder: Path) -> None:
     """All shards as the frame pack they came from."""
     pack = pack_of(shards, range(len(shards)))
-    write_frame_pack(folder, [pack.frames], pack.clips, pack.noise)
+    write_frame_pack(folder, [pack.frames], pack.clips, pack.noise, pack.frame_format.entries)

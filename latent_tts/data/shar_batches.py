@@ -39,9 +39,9 @@ class SharBatches(StepBatches):
         config: CloningConfig = CloningConfig(),
         held: int = 2_000_000,
     ):
-        self.shards, self.batch_frames, self.steps = Shards(folder), batch_frames, steps
+        self.pack, self.batch_frames, self.steps = Shards(folder), batch_frames, steps
         self.seed, self.config, self.held = seed, config, held
-        if not self.shards.sizes[:, 1].sum():
+        if not self.pack.sizes[:, 1].sum():
             raise UserError(f"{folder} holds no clip; export a frame pack that has some")
         self._ends: list[int] = [0]  # the step at which each epoch ends
         self._epoch: tuple[int, list[np.ndarray], np.ndarray] | None = None
@@ -59,8 +59,8 @@ class SharBatches(StepBatches):
     def _planned(self, epoch: int) -> tuple[list[np.ndarray], np.ndarray]:
         """The chapters of an epoch, shard numbers each, and the step of the epoch at which each ends."""
         if self._epoch is None or self._epoch[0] != epoch:
-            order = np.random.default_rng((self.seed, epoch, 2)).permutation(len(self.shards))
-            frames = self.shards.sizes[order, 1]
+            order = np.random.default_rng((self.seed, epoch, 2)).permutation(len(self.pack))
+            frames = self.pack.sizes[order, 1]
             begins = np.flatnonzero(np.diff((np.cumsum(frames) - frames) // self.held)) + 1
             sizes = [part.sum() for part in np.split(frames, begins)]
             steps = np.maximum(1, np.rint(self.passes * np.array(sizes) / self.batch_frames)).astype(int)
@@ -72,7 +72,7 @@ class SharBatches(StepBatches):
         if self._chapter is None or self._chapter[0] != (epoch, chapter):
             self._chapter = None  # not two at a time
             chapters, ends = self._planned(epoch)
-            pack = pack_of(self.shards, sorted(chapters[chapter].tolist()))
+            pack = pack_of(self.pack, sorted(chapters[chapter].tolist()))
             seed = int(np.random.SeedSequence((self.seed, epoch, chapter)).generate_state(1)[0])
             batches = CloningBatches(pack, self.batch_frames, int(ends[-1]), seed, self.config)
             self._chapter = (epoch, chapter), batches

@@ -12,7 +12,7 @@ import pytest
 import torch
 from tiny import LATENT_DIM, tiny_codec, tiny_frame_pack
 
-from latent_tts.data.frame_pack import FramePack, write_frame_pack
+from latent_tts.data.frame_pack import EncodedClip, FramePack, write_frame_pack
 from latent_tts.data.shar import Shards, finish_shards, pack_of, shard_ranges, unpack, write_shard
 from latent_tts.data.shar_batches import SharBatches
 from latent_tts.errors import UserError
@@ -93,6 +93,19 @@ class TestShards:
         with pytest.raises(UserError, match="hold frames of two codecs"):
             Shards(tmp_path / "all")
 
+    def test_codes(self, tmp_path):
+        """In as few bytes as in the pack; drawn as whole numbers."""
+        codes = np.random.default_rng(0).integers(0, 300, (90, 3))
+        clips = [EncodedClip("a", at, 30, (50, 60), (0, 9), f"a-{at}@0") for at in (0, 30, 60)]
+        write_frame_pack(tmp_path / "pack", [codes], clips, None, 300)
+        folder = export(FramePack(tmp_path / "pack"), tmp_path / "shards", 2)
+        unpack(Shards(folder), tmp_path / "again")
+        again = FramePack(tmp_path / "again")
+        assert again.frame_format == Shards(folder).frame_format == (3, 300) and again.noise is None
+        assert again.frames.dtype == np.uint16 and np.array_equal(again.frames, codes)
+        batch = SharBatches(folder, 200, 3)[1]
+        assert batch.frames.dtype == torch.int64 and set(batch.frames[0, 0].tolist()) <= set(codes.flatten().tolist())
+
     def test_a_shard_that_lost_its_end(self, pack, tmp_path):
         folder = export(pack, tmp_path / "shards", 8)
         cuts = folder / "cuts.000001.jsonl.gz"
@@ -134,7 +147,6 @@ class TestShards:
         assert stage("import_shar", "--shards", tmp_path / "out", "--out", tmp_path / "again") == 0
         for name in ("frames.npy", "clips.json", "noise.npy"):
             assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "pack" / name).read_bytes()
-
 
     def test_clips_without_names(self, stage, tmp_path, capsys):
         """As older versions encoded them."""
@@ -214,8 +226,8 @@ class TestBatches:
         assert type(train) is SharBatches and type(valid) is CloningBatches and len(train) == 7
 
     def test_no_clips(self, tmp_path):
-        (tmp_path / "shards.json").write_text(json.dumps({"frame_rate": 12.5, "shards": []}))
-        np.save(tmp_path / "noise.npy", np.zeros(2, np.float32))
+        codec = {"frame_rate": 12.5, "width": 2, "entries": 0, "noise": [0.0, 0.0]}
+        (tmp_path / "shards.json").write_text(json.dumps({"codec": codec, "shards": []}))
         with pytest.raises(UserError, match="holds no clip"):
             SharBatches(tmp_path, 100, 5)
 
