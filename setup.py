@@ -31,8 +31,9 @@ EXTRAS = {
         "vector-quantize-pytorch>=1.32,<2",  # codes; the weights of an rvq codec have its names
         "matplotlib",
         "librosa>=0.10,<1",
-        "lhotse>=1.30,<2",  # data directories to and from its manifests
+        "lhotse>=1.30,<2",  # data directories to and from its manifests; frames as shards
         *("silero-vad>=6.2.3", "onnxruntime"),  # cuts long recordings; 6.2.3 has the network for whole files
+        "submitit>=1.5",  # jobs of Slurm
     ],
     # Resemblyzer joins these by `pip install --no-deps resemblyzer` (see Makefile): it asks for webrtcvad,
     # which needs a C compiler and pkg_resources; webrtcvad-wheels is the same module, built.

@@ -4,7 +4,8 @@
 FACTOR times as fast, which moves pitch, formants and rate alike, and then stretched to STRETCH times its length, which
 moves the rate alone: 1.1:1.1 is a higher voice as slow as before.
 
-Leaves a frame pack (frames.npy, clips.json, and noise.npy or, of codes, entries.npy).
+Leaves a frame pack (frames.npy, clips.json, and noise.npy or, of codes, entries.npy), its clips in C order of their
+names.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ import argparse
 import json
 import sys
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from stage import progress, stage
+from stage import Clock, Part, add_parts, in_parts, progress, stage
 
 from latent_tts.codec.autoencoder import Codec
 from latent_tts.data.audio_pack import AudioPack
 from latent_tts.data.clips import Clip, cut_clips
-from latent_tts.data.frame_pack import EncodedClip, write_frame_pack
+from latent_tts.data.frame_pack import EncodedClip, join_frame_packs, laid_out, write_frame_pack
 from latent_tts.data.kaldi import read_data_dir
 from latent_tts.data.pseudo_speakers import PseudoSpeaker
 from latent_tts.errors import UserError
@@ -43,35 +45,44 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--longest", type=float, default=10.0, help="seconds of a clip")
     parser.add_argument("--min_score", type=float, help="leave out recordings aligned worse than this")
     parser.add_argument("--exclude", nargs="*", default=[], metavar="PREFIX", help="leave out speakers named so")
+    add_parts(parser)
     options = parser.parse_args(argv)
-    if (options.out / "clips.json").exists():
-        return
+
+    def join(parts: list[Part]) -> None:
+        join_frame_packs(options.out, [part.suffix for part in parts])
+
+    others = [options.out / name for name in ("frames.npy", "noise.npy", "entries.npy")]
+    in_parts(options, options.out / "clips.json", partial(encode, options), join, *others)
+
+
+def encode(options: argparse.Namespace, part: Part) -> None:
+    """Encode a part of the batches. All parts cut the same clips into the same batches, for what is encoded together
+    may decide the last bit of it."""
     voices = [PseudoSpeaker.parse(voice) for voice in options.voices]
     codec, speakers = load_codec(options.codec), {e.utt: e.spk for e in read_data_dir(options.data_dir)}
     pack = AudioPack(options.pack, codec.sample_rate)
     alignments = json.loads((options.pack / "alignments.json").read_text())
     alignments = {utt: found for utt, found in alignments.items() if wanted(options, speakers[utt], found["score"])}
-    frames, clips, position, crowded = [], [], 0, 0
+    batches = []
     for copy, voice in enumerate(voices):
         pieces = sorted(cut_all(pack, alignments, copy, options.longest), key=lambda clip: clip.seconds)
-        batches = batched(pieces)
-        for batch in progress(batches, desc=f"encode {options.pack.name} as {voice}", unit="batch"):
-            for clip, encoded in zip(batch, encode_clips(codec, pack, batch, voice)):
-                starts = first_frames(clip, voice, codec.frame_rate, len(encoded))
-                if np.bincount(starts).max() > MOST_IN_A_FRAME:
-                    crowded += 1
-                    continue
-                ids = SymbolTable.english().ids(clip.phones)
-                clips.append(
-                    EncodedClip(f"{speakers[clip.utt]}@{copy}", position, len(encoded), tuple(ids), tuple(starts))
-                )
-                frames.append(encoded)
-                position += len(encoded)
-    if not clips:
+        batches += [(copy, voice, batch) for batch in batched(pieces)]
+    clips, crowded, seconds, clock = [], 0, 0.0, Clock()
+    for copy, voice, batch in progress(part.share(batches), desc=f"encode {options.pack.name}", unit="batch"):
+        for clip, encoded in zip(batch, encode_clips(codec, pack, batch, voice)):
+            seconds += clip.seconds
+            starts = first_frames(clip, voice, codec.frame_rate, len(encoded))
+            if np.bincount(starts).max() > MOST_IN_A_FRAME:
+                crowded += 1
+                continue
+            ids, name = SymbolTable.english().ids(clip.phones), f"{clip.utt}@{copy}_{round(1000 * clip.begin):07d}"
+            speaker = f"{speakers[clip.utt]}@{copy}"
+            clips.append((EncodedClip(speaker, 0, len(encoded), tuple(ids), tuple(starts), name), encoded))
+    if not clips and not part.suffix:
         raise UserError(f"{options.pack}: no recording of it gives a clip; look at its alignments")
-    write_frame_pack(options.out, frames, clips, codec.bottleneck.noise, codec.frame_format.entries)
-    hours = position / codec.frame_rate / 3600
-    print(f"encode: {options.out}: {len(clips)} clips, {hours:.2f} hours, {crowded} too crowded", file=sys.stderr)
+    placed, frames = laid_out(clips)
+    write_frame_pack(options.out, frames, placed, codec.bottleneck.noise, codec.frame_format.entries, part.suffix)
+    clock.summary("encode", f"{options.out}: {len(clips)} clips, {crowded} too crowded", seconds)
 
 
 def wanted(options: argparse.Namespace, speaker: str, score: float) -> bool:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
-from stage import progress, stage
+from stage import Clock, Part, add_parts, in_parts, joined, progress, stage
 
-from latent_tts.data.kaldi import read_data_dir, write_table
+from latent_tts.data.kaldi import Entry, read_data_dir, write_table
 from latent_tts.errors import UserError
+from latent_tts.files import write_whole
 from latent_tts.text.normalize import normalize
 from latent_tts.text.phonemes import Phonemizer
 from latent_tts.text.symbols import SymbolTable
@@ -27,21 +27,38 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data_dir", type=Path, required=True, help="Kaldi data directory")
     parser.add_argument("--pack", type=Path, required=True, help="its audio pack")
     parser.add_argument("--table", type=Path, help="where to leave phones.txt, the symbol table")
+    add_parts(parser)
     options = parser.parse_args(argv)
-    symbols, phonemizer, phones, bad = SymbolTable.english(), Phonemizer(), {}, 0
-    for entry in progress(read_data_dir(options.data_dir), desc=f"phones {options.data_dir.name}", unit="utt"):
+    left = options.pack / "phones.json"
+
+    def do(part: Part) -> None:
+        leave(spoken(part.share(read_data_dir(options.data_dir)), options.data_dir), part)
+
+    def join(parts: list[Part]) -> None:
+        leave(joined([part.of(left) for part in parts]), Part())
+
+    def leave(found: dict[str, list[int]], part: Part) -> None:
+        symbols = SymbolTable.english()
+        names = {utt: " ".join(symbols.symbols[i] for i in ids) for utt, ids in found.items()}
+        write_table(part.of(options.data_dir / "phones"), names)
+        if options.table:
+            symbols.write(options.table)
+        write_whole(part.of(left), json.dumps(found).encode())
+
+    in_parts(options, left, do, join, options.data_dir / "phones")
+
+
+def spoken(entries: list[Entry], data_dir: Path) -> dict[str, list[int]]:
+    """The phones' ids of every text that has something to speak."""
+    symbols, phonemizer, found, clock = SymbolTable.english(), Phonemizer(), {}, Clock()
+    for entry in progress(entries, desc=f"phones {data_dir.name}", unit="utt"):
         try:
-            phones[entry.utt] = phonemizer(normalize(entry.text))
+            found[entry.utt] = symbols.ids(phonemizer(normalize(entry.text)))
         except UserError as error:
-            bad += 1
             print(f"phones: {entry.utt}: {error}", file=sys.stderr)
-    write_table(options.data_dir / "phones", {utt: " ".join(tokens) for utt, tokens in phones.items()})
-    if options.table:
-        symbols.write(options.table)
-    beside = options.pack / "phones.json.part"
-    beside.write_text(json.dumps({utt: symbols.ids(tokens) for utt, tokens in phones.items()}))
-    os.replace(beside, options.pack / "phones.json")
-    print(f"phones: {options.data_dir}: {len(phones)} utterances, {bad} left out", file=sys.stderr)
+    what = f"{data_dir}: {len(found)} utterances, {len(entries) - len(found)} left out"
+    clock.summary("phones", what, sum(entry.seconds for entry in entries))
+    return found
 
 
 if __name__ == "__main__":

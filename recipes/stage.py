@@ -1,13 +1,15 @@
-"""What the stages share: one line for unusable input, shares of the work for job arrays, progress."""
+"""What the stages share: one line for unusable input, shares of the work for job arrays, progress, a summary."""
 
 from __future__ import annotations
 
 import argparse
 import functools
+import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +17,9 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from latent_tts.errors import UserError
+from latent_tts.memory import peak_resident
+
+Item = TypeVar("Item")
 
 Item = TypeVar("Item")
 
@@ -68,7 +73,7 @@ class Part:
 
 
 def add_parts(parser: argparse.ArgumentParser) -> None:
-    """--part and --merge, which recipes/array.py gives to a stage."""
+    """--part and --merge, which recipes/job_array.py gives to a stage."""
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--part", metavar="I/N", help="do a share of the work alone and leave it in *.I.of.N")
     either.add_argument("--merge", type=int, metavar="N", help="do nothing but join what N parts left")
@@ -106,6 +111,39 @@ def in_parts(
                 leftover.unlink()
 
 
-def progress(items: Iterable, **about: str) -> tqdm:
-    """A progress bar where somebody sees it; tts.sh sets SHOW_PROGRESS when a terminal stands behind its pipe."""
-    return tqdm(items, disable=not (sys.stderr.isatty() or os.environ.get("SHOW_PROGRESS")), **about)
+def joined(paths: Sequence[Path]) -> dict:
+    """What JSON files of parts hold, {key: ...} each, as one dict in C order."""
+    content = {key: value for path in paths for key, value in json.loads(path.read_text("utf-8")).items()}
+    return {key: content[key] for key in sorted(content)}
+
+
+def progress(items: Iterable[Item], desc: str, unit: str, every: float = 30.0) -> Iterator[Item]:
+    """A bar where somebody sees it (tts.sh sets SHOW_PROGRESS when a terminal stands behind its pipe); else, for logs,
+    a line ``desc: done/all unit`` every so many seconds."""
+    if sys.stderr.isatty() or os.environ.get("SHOW_PROGRESS"):
+        yield from tqdm(items, desc=desc, unit=unit)
+        return
+    known = f"/{len(items)}" if isinstance(items, Sequence) or hasattr(items, "__len__") else ""
+    begun = said = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - said >= every:
+            said = now
+            print(f"{desc}: {done}{known} {unit}, {now - begun:.0f} s", file=sys.stderr, flush=True)
+
+
+class Clock:
+    """Seconds since it was made: of the day, and of this process's work on all processors."""
+
+    def __init__(self):
+        self.begun, self.worked = time.monotonic(), time.process_time()
+
+    def summary(self, name: str, what: str, sound: float) -> None:
+        """One line at a stage's end: what was done with ``sound`` seconds of it, how fast, and the most memory held.
+
+        benchmarks/stages.py reads it.
+        """
+        spent, work = time.monotonic() - self.begun, max(time.process_time() - self.worked, 1e-3)
+        times = f"{spent:.1f} s, {work:.2f} s of a core, {sound / work:.1f} times real time"
+        print(f"{name}: {what}; {sound / 3600:.4f} h of sound in {times}, {peak_resident():.2f} GiB", file=sys.stderr)

@@ -19,6 +19,12 @@
 #   --trials N                   sentences spoken in stage 7; as many test recordings score the codec in stage 3
 #   --synthesis "..."            more options for recipes/synthesize.py
 #   --whisper DIR                CTranslate2 Whisper folder for the error rate (tools/get_whisper.sh); none: no error rate
+#   --nj N                       parts in which the stages that take each recording by itself are done, side by side
+#   --cluster local|slurm        where these parts run, and trainings: as processes here, or as jobs of Slurm
+#   --ngpu N --nodes N           GPUs that train on each machine, and how many machines; 0 GPUs: Lightning decides
+#   --slurm "partition=all ..."  more settings for Slurm's jobs: what sbatch takes
+#   --shar                       keep the training frames as shards of Lhotse, too, and train the language model from them
+#   --dry_run                    print the commands that would be run, and run none
 #   --python PROGRAM             the interpreter with the extras of setup.py; default: $PYTHON, the checkout's .venv, python3
 #
 #   0 corpus         1 data directories       2 sound and phones          3 codec and its score
@@ -31,6 +37,7 @@ export LC_ALL=C.UTF-8
 
 stage=0 stop_stage=8 corpus='' corpus_dir='' download='' work_dir=. data_prep='' data_prep_options='' sample_rate=16000
 codec_config='' aligner_config='' lm_config='' fit='' alignment='' encoding='' voices=1.0 trials=50 synthesis='' whisper=''
+nj=1 cluster=local ngpu=0 nodes=1 slurm='' shar=false dry_run=false
 python=${PYTHON:-}
 root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root recipes=$root/recipes
@@ -42,22 +49,43 @@ wanted() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] && echo "stage $1
 
 # once NAME FILE COMMAND...: run a command that leaves FILE last, unless it is there. What it says is logged, too.
 once() {
-  local name=$1 left=$2 log=$work_dir/exp/log/$1.log status=0
+  local name=$1 left=$2 log=$logs/$1.log status=0 begun=$SECONDS
   shift 2
   if [ -e "$left" ]; then echo "  $name: done, $left is there" >&2; return; fi
+  if [ "$dry_run" = true ]; then printf '%q ' "$@"; echo; return; fi
   echo "  $name: its log is $log" >&2
-  mkdir -p "${log%/*}"
+  mkdir -p "$logs"
   printf '# %s\n' "$*" >>"$log"
   "$@" 2>&1 | tee -i -a "$log" >&2 || status=$?
   if [ "$status" -ne 0 ]; then echo "tts.sh: error: $name failed, see $log" >&2; exit "$status"; fi
   if [ ! -e "$left" ]; then echo "tts.sh: $name ended before it left $left, see $log; run again to go on" >&2; exit 3; fi
+  echo "  $name: $((SECONDS - begun)) s, left $left" >&2
+}
+
+# spread NAME FILE COMMAND...: the same for a stage that can be done in parts; a log for each is NAME.I.log.
+spread() {
+  local array=()
+  if [ "$nj" -gt 1 ] || [ "$cluster" != local ]; then
+    # shellcheck disable=SC2206
+    array=("$python" "$recipes/job_array.py" --nj "$nj" --cluster "$cluster" --name "$1" --logs "$logs" --slurm $slurm --)
+  fi
+  once "$1" "$2" "${array[@]}" "${@:3}"
 }
 
 # train PART CONFIG DATA EXP: train a part to its last step.
 train() {
+  local name launch=() devices=()
+  name=train_$(basename "$4")
+  if [ "$ngpu" -gt 0 ]; then devices=(--fit.accelerator gpu --fit.devices "$ngpu"); fi
+  if [ "$cluster" = slurm ]; then
+    # shellcheck disable=SC2206
+    launch=("$python" "$recipes/launch.py" --nodes "$nodes" --tasks "$((ngpu > 0 ? ngpu : 1))" --ngpu "$ngpu"
+      --name "$name" --logs "$logs" --slurm $slurm --)
+    devices+=(--fit.nodes "$nodes" --fit.progress false)
+  fi
   # shellcheck disable=SC2086
-  once "train_$(basename "$4")" "$4/train.done" \
-    "$python" "$recipes/train.py" "$1" --config "$2" --data "$3" --exp "$4" $fit
+  once "$name" "$4/train.done" "${launch[@]}" \
+    "$python" "$recipes/train.py" "$1" --config "$2" --data "$3" --exp "$4" "${devices[@]}" $fit
 }
 
 # pack PART EXP OPTIONS...: put the weights of a finished training into EXP/model.
@@ -67,6 +95,10 @@ pack() {
 }
 
 [[ $stage =~ ^[0-9]$ && $stop_stage =~ ^[0-9]$ ]] || fail "--stage $stage --stop_stage $stop_stage: want numbers, 0 to 8"
+[[ $nj =~ ^[1-9][0-9]*$ && $nodes =~ ^[1-9][0-9]*$ && $ngpu =~ ^[0-9]+$ ]] ||
+  fail "--nj $nj --nodes $nodes --ngpu $ngpu: want numbers, the first two from 1 on"
+[[ $cluster =~ ^(local|slurm)$ ]] || fail "--cluster $cluster: want local or slurm"
+[ "$nodes" = 1 ] || [ "$cluster" = slurm ] || fail "--nodes $nodes needs --cluster slurm"
 for option in codec_config aligner_config lm_config; do
   [ -f "${!option}" ] || fail "--$option: no file '${!option}'"
 done
@@ -89,7 +121,7 @@ print(*(name for name in ("torch", "lightning", "jsonargparse", "matplotlib", "r
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 if [ -t 2 ]; then export SHOW_PROGRESS=1; fi
 
-data=$work_dir/data audio=$work_dir/dump/audio frames=$work_dir/dump/$(named "$codec_config")
+logs=$work_dir/exp/log data=$work_dir/data audio=$work_dir/dump/audio frames=$work_dir/dump/$(named "$codec_config")
 codec=$work_dir/exp/$(named "$codec_config") aligner=$work_dir/exp/$(named "$aligner_config")
 lm=$work_dir/exp/$(named "$lm_config") list=$work_dir/data/trials_test.tsv
 spoken=$lm/speak_test
@@ -109,9 +141,9 @@ if wanted 1 "data directories"; then
 fi
 if wanted 2 "sound and phones"; then
   for split in train valid test; do
-    once "pack_$split" "$audio/$split/index.json" \
+    spread "pack_$split" "$audio/$split/index.json" \
       "$python" "$recipes/pack_audio.py" --data_dir "$data/$split" --pack "$audio/$split" --sample_rate "$sample_rate"
-    once "phones_$split" "$audio/$split/phones.json" \
+    spread "phones_$split" "$audio/$split/phones.json" \
       "$python" "$recipes/phones.py" --data_dir "$data/$split" --pack "$audio/$split" --table "$data/phones.txt"
   done
 fi
@@ -127,14 +159,18 @@ if wanted 4 "aligner, alignments, frames"; then
   for split in train valid; do
     copies=1.0 left_out=''; [ $split = train ] && copies=$voices left_out=$encoding
     # shellcheck disable=SC2086
-    once "align_$split" "$audio/$split/alignments.json" \
+    spread "align_$split" "$audio/$split/alignments.json" \
       "$python" "$recipes/align.py" --pack "$audio/$split" --aligner "$aligner/model" $alignment
     once "show_$split" "$audio/$split/alignments.ctm" "$python" "$recipes/show_alignments.py" --pack "$audio/$split"
     # shellcheck disable=SC2086
-    once "encode_$split" "$frames/$split/clips.json" \
+    spread "encode_$split" "$frames/$split/clips.json" \
       "$python" "$recipes/encode.py" --data_dir "$data/$split" --pack "$audio/$split" \
       --codec "$codec/model" --out "$frames/$split" --voices $copies $left_out
   done
+  if [ "$shar" = true ]; then
+    spread export_shar "$frames/train/shards/shards.json" "$python" "$recipes/export_shar.py" \
+      --data_dir "$data/train" --pack "$frames/train" --codec "$codec/model" --out "$frames/train/shards"
+  fi
 fi
 if wanted 5 "language model"; then
   train lm "$lm_config" "$frames" "$lm"
@@ -148,11 +184,12 @@ if wanted 7 "speech"; then
   once trials "$list" "$python" "$recipes/make_trials.py" --references "$data/test" \
     --sentences "$data/valid" "$data/test" --seen "$data/train" --out "$list" --count "$trials"
   # shellcheck disable=SC2086
-  once speak "$spoken/wav.scp" "$python" "$recipes/synthesize.py" --model "$lm/model" --trials "$list" \
+  spread speak "$spoken/wav.scp" "$python" "$recipes/synthesize.py" --model "$lm/model" --trials "$list" \
     --out "$spoken/wav" --scp "$spoken/wav.scp" $synthesis
 fi
 if wanted 8 "score"; then
   once score "$spoken/score.json" "$python" "$recipes/score.py" --trials "$list" --wavs "$spoken/wav" \
     --out "$spoken" --name "$(named "$lm_config")" ${whisper:+--whisper "$whisper"}
 fi
+if [ "$dry_run" = true ]; then echo "tts.sh: nothing was run" >&2; exit; fi
 echo "tts.sh: done up to stage $stop_stage" >&2

@@ -291,3 +291,21 @@ def test_memory_of_the_server(load, tmp_path, reference, capsys):
     assert counts == tuple(range(1, 21)) and min(mebibytes) > 50 and "flat" in capsys.readouterr().out
     growth = load("server_memory").later_growth
     assert growth([9, 9, 5, 5, 7, 7, 5, 6]) == 1 and growth([1.0]) == 0
+
+
+def test_what_a_corpus_costs(load, tmp_path):
+    """Reckoned from a stage's own summary and the files it left."""
+    stages = load("stages")
+    said = "noise; 1\nencode: x; 0.5000 h of sound in 9.0 s, 36.00 s of a core, 50.0 times real time, 0.25 GiB\n"
+    assert stages.SUMMARY.findall(said) == [("0.5000", "36.00", "0.25")]
+    costs = [stages.Cost("encode", 0.02, 0.5, 0.25), stages.Cost("synthesize", 0.25, 1.0, 0.5)]
+    encode, synthesize = stages.cost_table(costs, hours=1000, jobs=10).splitlines()[2:]
+    assert encode == "| encode | 50 | 20 | 2.0 | 500 | 0.25 |" and synthesize == "| synthesize | 4 |  |  |  | 0.50 |"
+
+
+def test_a_stage_s_summary_is_read(load, stage, capsys):
+    """The line that recipes/stage.py writes is the one that the benchmark looks for."""
+    stages, clock = load("stages"), importlib.import_module("stage").Clock()
+    clock.summary("align", "dump: 3 aligned; or not", 1800.0)
+    ((sound, work, memory),) = stages.SUMMARY.findall(capsys.readouterr().err)
+    assert float(sound) == 0.5 and float(work) >= 0 and float(memory) > 0.05

@@ -21,7 +21,7 @@ FLOORS = {
     **dict.fromkeys(["model_dir", "data"], 3),
     **dict.fromkeys(["codec", "lm", "align", "voices"], 2),
     **dict.fromkeys(["frames", "captions", "encoders", "model_files"], 1),
-    **dict.fromkeys(["nn", "text", "audio", "files"], 0),
+    **dict.fromkeys(["nn", "text", "audio", "files", "memory"], 0),
     "errors": -1,
 }
 PUBLIC = {"TTS": "tts", "Voice": "frames", "Sampling": "frames", "__version__": "errors"}

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from latent_tts import audio
 
 ROOT = Path(__file__).parent.parent
 RUN, RECIPES, CONF = ROOT / "egs/mini/run.sh", ROOT / "recipes", Path(__file__).parent / "conf"
-STAGES = sorted(path.stem for path in RECIPES.glob("*.py") if path.stem != "stage")
+STAGES = sorted(path.stem for path in RECIPES.glob("*.py") if path.stem not in ("stage", "job", "places"))
 TINY = (
     *(word for part in ("codec", "aligner", "lm") for word in (f"--{part}_config", CONF / f"{part}.yaml")),
     *("--fit", "--fit.checkpoint_minutes 0.005 --fit.log_every 1 --fit.progress false"),
@@ -196,6 +197,48 @@ def test_a_stage_does_what_is_left(whole):
     assert second.read_bytes() == sound and first.stat().st_mtime_ns == before
 
 
+def test_in_parts_the_frames_are_the_same(whole):
+    """--nj 2 leaves byte for byte what one process left, a log for each part, and nothing else."""
+    frames, logs = whole.folder / "dump/codec/train", whole.folder / "exp/log"
+    before = {path.name: path.read_bytes() for path in frames.iterdir()}
+    shutil.rmtree(frames)
+    said = finish("--work_dir", whole.folder, *TINY, "--stage", 4, "--stop_stage", 4, "--nj", 2)
+    assert {path.name: path.read_bytes() for path in frames.iterdir()} == before and len(before) == 3
+    assert "encode_train: 2 of 2 parts done" in said and re.search(r"encode_train: \d+ s, left ", said)
+    for number in (1, 2):
+        part = (logs / f"encode_train.{number}.log").read_text()
+        assert f"--part {number}/2" in part and re.search(r"^encode: .*times real time, .* GiB$", part, re.MULTILINE)
+    assert not list(logs.glob("*.jobs"))
+
+
+def test_shards_beside_the_frames(whole):
+    """--shar leaves them where the language model's training finds them, and they hold the same clips."""
+    frames = whole.folder / "dump/codec/train"
+    finish("--work_dir", whole.folder, *TINY, "--stage", 4, "--stop_stage", 4, "--shar")
+    index = json.loads((frames / "shards/shards.json").read_text())
+    clips = json.loads((frames / "clips.json").read_text())
+    assert index["shards"] == [[len(clips), sum(clip[2] for clip in clips)]] and index["codec"]["frame_rate"] == 12.5
+    shutil.rmtree(frames / "shards")
+
+
+def test_a_dry_run_runs_nothing(tmp_path):
+    said = finish("--work_dir", tmp_path / "w", *TINY, "--nj", 3, "--shar", "--dry_run")
+    assert not (tmp_path / "w").exists() and said.splitlines()[-1] == "tts.sh: nothing was run"
+    for script in ("data_prep", "train", "encode", "export_shar", "synthesize", "score"):
+        assert f"/{script}.py " in said
+    (encode,) = (line for line in said.splitlines() if "--name encode_train" in line)
+    assert "/job_array.py --nj 3 --cluster local" in encode and " -- " in encode
+    assert "/launch.py" not in said
+
+
+def test_a_dry_run_for_a_cluster(tmp_path):
+    options = ("--cluster", "slurm", "--nodes", 2, "--ngpu", 8, "--slurm", "partition=a time=60", "--dry_run")
+    said = finish("--work_dir", tmp_path / "w", *TINY, *options)
+    (train,) = (line for line in said.splitlines() if "--name train_lm" in line)
+    assert "/launch.py --nodes 2 --tasks 8 --ngpu 8 " in train and "--slurm partition=a time=60 -- " in train
+    assert "--fit.devices 8 --fit.nodes 2 " in train and said.count("--nj 1 --cluster slurm") > 5
+
+
 def test_paths_count_from_where_one_stands(tmp_path):
     (tmp_path / "lm.yaml").write_text("{}")
     here = {"cwd": tmp_path, "run": Path(os.path.relpath(RUN, tmp_path))}
@@ -227,6 +270,9 @@ def test_help(recipe):
         (["--corpus-dir", "/nowhere"], "no corpus at '/nowhere'"),
         (["--corpus-dir", "", "--download", "dev-clean"], "--download wants --corpus_dir DIR"),
         (["--stage", "1", "--corpus_dir", ""], "no corpus at ''"),
+        (["--nj", "0"], "want numbers"),
+        (["--cluster", "pbs"], "want local or slurm"),
+        (["--nodes", "2"], "--nodes 2 needs --cluster slurm"),
         (["--lm-config", "none.yaml"], "--lm_config: no file 'none.yaml'"),
         (["--python", "/nowhere/python"], "/nowhere/python does not run"),
     ],
@@ -269,8 +315,12 @@ MISSING = {
     "align": ["--pack", "none", "--aligner", "none"],
     "compare_table": ["--work_dir", "none", "--systems", "a", "--seeds", "0", "--lists", "b", "--steps", "1"],
     "encode": ["--data_dir", "none", "--pack", "none", "--codec", "none", "--out", "out"],
+    "export_shar": ["--pack", "none", "--codec", "none", "--out", "out"],
+    "import_shar": ["--shards", "none", "--out", "out"],
     "gather": ["codec=none"],
     "get_corpus": ["--corpus", "none", "--corpus_dir", "out"],
+    "job_array": ["--nj", "2", "--name", "x", "--logs", "out", "--", "none"],
+    "launch": ["--name", "x", "--logs", "out", "--", "none"],
     "make_trials": ["--references", "none", "--sentences", "none", "--seen", "none", "--out", "out"],
     "pack_audio": ["--data_dir", "none", "--pack", "out"],
     "pack_model": ["lm", "--exp", "none", "--out", "out"],

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from latent_tts import audio
 from latent_tts.data.kaldi import Entry, read_data_dir
+from latent_tts.data.row_file import RowFile
 from latent_tts.data.step_batches import StepBatches, dealt
 from latent_tts.errors import UserError
+from latent_tts.files import write_whole
 
 
 class AudioPack:
     """Recordings of one data directory at one rate: ``pack[utt]`` is float32 (T,) in [-1, 1].
 
-    UserError where that is not ``sample_rate``, the rate of the model that is to hear them.
+    UserError where that is not ``sample_rate``, the rate of the model that is to hear them. ``suffix`` names a part of
+    a pack that is not joined yet.
     """
 
-    def __init__(self, folder: Path, sample_rate: int | None = None):
+    def __init__(self, folder: Path, sample_rate: int | None = None, suffix: str = ""):
         self.folder = Path(folder)
-        index = json.loads((self.folder / "index.json").read_text())
+        index = json.loads((self.folder / f"index.json{suffix}").read_text())
         self.sample_rate: int = index["sample_rate"]
         if sample_rate not in (None, self.sample_rate):
             raise UserError(
@@ -33,7 +35,8 @@ class AudioPack:
                 "set its sample_rate, or pack the recordings at that rate into another folder"
             )
         self.spans: dict[str, tuple[int, int]] = {utt: tuple(span) for utt, span in index["spans"].items()}
-        self.samples = np.load(self.folder / "samples.npy", mmap_mode="r")
+        self.bad: int = index.get("bad", 0)  # recordings that were left out
+        self.samples = np.load(self.folder / f"samples.npy{suffix}", mmap_mode="r")
 
     def __len__(self) -> int:
         return len(self.spans)
@@ -42,8 +45,15 @@ class AudioPack:
         return iter(self.spans)
 
     def __getitem__(self, utt: str) -> np.ndarray:
+        return self.raw(utt).astype(np.float32) / 32768
+
+    def raw(self, utt: str) -> np.ndarray:
+        """(T,) int16, mapped."""
         start, length = self.spans[utt]
-        return self.samples[start : start + length].astype(np.float32) / 32768
+        return self.samples[start : start + length]
+
+    def seconds(self, utt: str) -> float:
+        return self.spans[utt][1] / self.sample_rate
 
 
 def pack_audio(data_dir: Path, folder: Path, sample_rate: int, max_bad: float = 0.05) -> AudioPack:
@@ -51,35 +61,60 @@ def pack_audio(data_dir: Path, folder: Path, sample_rate: int, max_bad: float = 
 
     A recording longer than a minute keeps its first minute. One that cannot be read, holds NaN or infinite samples or
     is silent throughout is named on stderr, left out and counted; more than a share of ``max_bad`` of them is a
-    UserError. Done once: an existing pack is opened as it is.
+    UserError. Done once: an existing pack is opened as it is. A pack may be larger than memory.
     """
     folder = Path(folder)
-    if (folder / "index.json").exists():
-        return AudioPack(folder)
-    spans, pieces, position = {}, [], 0
-    entries = read_data_dir(data_dir)
-    for entry in tqdm(entries, desc=f"decode {folder.name}", unit="utt", disable=not sys.stderr.isatty()):
-        try:
-            samples = _decoded(entry, sample_rate)
-        except UserError as error:
-            print(f"bad {entry.utt}: {error}", file=sys.stderr)
-            continue
-        pieces.append(samples)
-        spans[entry.utt] = (position, len(samples))
-        position += len(samples)
-    bad = len(entries) - len(spans)
-    print(f"{data_dir}: {len(entries)} recordings, {bad} bad ones left out", file=sys.stderr)
-    if not spans or bad > max_bad * len(entries):
-        raise UserError(
-            f"{data_dir}: {bad} of {len(entries)} recordings are bad (more than {max_bad:.0%}); see the list above, "
-            "put them right or take them out of the corpus"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "samples.npy", np.concatenate(pieces))
-    beside = folder / "index.json.part"
-    beside.write_text(json.dumps({"sample_rate": sample_rate, "spans": spans}))
-    os.replace(beside, folder / "index.json")
+    if not (folder / "index.json").exists():
+        pack_entries(read_data_dir(data_dir), folder, sample_rate, max_bad)
     return AudioPack(folder)
+
+
+def pack_entries(
+    entries: Iterable[Entry], folder: Path, sample_rate: int, max_bad: float = 0.05, suffix: str = ""
+) -> None:
+    """The same for entries in C order. ``suffix`` makes it a part, which may be empty, for ``join_packs``."""
+
+    def recordings() -> Iterator[tuple[str, np.ndarray | None]]:
+        for entry in entries:
+            try:
+                yield entry.utt, _decoded(entry, sample_rate)
+            except UserError as error:
+                print(f"bad {entry.utt}: {error}", file=sys.stderr)
+                yield entry.utt, None
+
+    _write(recordings(), folder, sample_rate, max_bad, suffix)
+
+
+def join_packs(folder: Path, suffixes: list[str], max_bad: float = 0.05) -> None:
+    """One pack of the parts with these suffixes, in C order: what ``pack_entries`` makes of all their entries."""
+    parts = [AudioPack(folder, suffix=suffix) for suffix in suffixes]
+    owners = {utt: part for part in parts for utt in part}
+    bad = (("", None) for part in parts for _ in range(part.bad))
+    recordings = chain(((utt, owners[utt].raw(utt)) for utt in sorted(owners)), bad)
+    _write(recordings, folder, parts[0].sample_rate, max_bad, "")
+
+
+def _write(
+    recordings: Iterable[tuple[str, np.ndarray | None]], folder: Path, sample_rate: int, max_bad: float, suffix: str
+) -> None:
+    """Write (utt, int16 (T,)) end to end, None is a bad one; the index comes last."""
+    spans, bad = {}, 0
+    with RowFile(folder / f"samples.npy{suffix}", np.int16) as file:
+        for utt, samples in recordings:
+            if samples is None:
+                bad += 1
+                continue
+            spans[utt] = (file.rows, len(samples))
+            file.append(samples)
+        count = len(spans) + bad
+        print(f"{folder}: {count} recordings, {bad} bad ones left out", file=sys.stderr)
+        if not suffix and (not spans or bad > max_bad * count):
+            raise UserError(
+                f"{folder}: {bad} of {count} recordings are bad (more than {max_bad:.0%}); see the list above, "
+                "put them right or take them out of the corpus"
+            )
+    content = {"sample_rate": sample_rate, "spans": spans, "bad": bad}
+    write_whole(folder / f"index.json{suffix}", json.dumps(content).encode())
 
 
 def _decoded(entry: Entry, sample_rate: int) -> np.ndarray:

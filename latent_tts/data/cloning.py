@@ -61,9 +61,15 @@ class CloningBatches(StepBatches):
     """
 
     def __init__(
-        self, folder: Path, batch_frames: int, steps: int, seed: int = 0, config: CloningConfig = CloningConfig()
+        self,
+        pack: FramePack | Path,
+        batch_frames: int,
+        steps: int,
+        seed: int = 0,
+        config: CloningConfig = CloningConfig(),
     ):
-        self.pack, self.steps, self.seed, self.config = FramePack(folder), steps, seed, config
+        self.pack = pack if isinstance(pack, FramePack) else FramePack(pack)
+        self.steps, self.seed, self.config = steps, seed, config
         self.batch_frames = batch_frames
         table = SymbolTable.english()
         self.separators = self.space, *self.marks = table.ids([WORD_SPACE, *PAUSE_MARKS])

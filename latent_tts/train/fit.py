@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
@@ -23,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from latent_tts.errors import UserError
+from latent_tts.memory import peak_resident
 from latent_tts.train.optim import NotFinite
 
 
@@ -265,12 +264,6 @@ class Pace(lightning.Callback):
             figures["run/cuda_gib"] = torch.cuda.max_memory_allocated(pl_module.device) / 2**30
         trainer.logger.log_metrics(figures, step - 1)
         self.begin(pl_module)
-
-
-def peak_resident() -> float:
-    """The most memory this process has held so far, in GiB. (The system counts KiB, but macOS bytes.)"""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
 def _callbacks(last: Path, steps: int, options: Fit) -> list[lightning.Callback]:

@@ -10,6 +10,8 @@ import torch
 from torch.utils.data import Dataset
 
 from latent_tts.data.cloning import CloningBatches, CloningConfig
+from latent_tts.data.shar import folders_of
+from latent_tts.data.shar_batches import SharBatches
 from latent_tts.errors import UserError
 from latent_tts.frames import Utterances
 from latent_tts.lm.aligned import AlignedLMConfig
@@ -52,10 +54,11 @@ class LMTask(lightning.LightningModule):
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
-        """Training and validation batches from ``folder/{train,valid}``, both frame packs. UserError where those hold
-        other frames than the language model speaks."""
+        """Training and validation batches from ``folder/{train,valid}``, both frame packs; the former may be shards.
+        UserError where those hold other frames than the language model speaks."""
         t = self.training_config
-        train = CloningBatches(folder / "train", t.batch_frames, t.steps, t.seed, self.cloning)
+        batches = SharBatches if folders_of(folder / "train") else CloningBatches
+        train = batches(folder / "train", t.batch_frames, t.steps, t.seed, self.cloning)
         valid = CloningBatches(folder / "valid", t.batch_frames, 8, 1, self.cloning)
         for pack in (train.pack, valid.pack):
             if pack.frame_format != self.lm.frame_format:

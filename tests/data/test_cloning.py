@@ -12,6 +12,7 @@ import torch
 
 from latent_tts.data.cloning import CloningBatches, CloningConfig
 from latent_tts.data.frame_pack import EncodedClip, FramePack, write_frame_pack
+from latent_tts.data.row_file import RowFile
 from latent_tts.errors import UserError
 from latent_tts.frames import Utterances
 from latent_tts.text.symbols import PAUSE_MARKS, SymbolTable
@@ -70,7 +71,7 @@ class TestFramePack:
 
     def test_the_list_of_clips_comes_last(self, tmp_path, monkeypatch):
         """A pack that broke off has no clips.json and is no pack."""
-        monkeypatch.setattr(np, "save", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
+        monkeypatch.setattr(RowFile, "append", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
         with pytest.raises(OSError):
             write_frame_pack(tmp_path / "pack", [np.zeros((1, 2))], [], np.zeros(2))
         assert not (tmp_path / "pack/clips.json").exists()
