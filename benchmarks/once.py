@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 BEGIN = time.perf_counter()
+REFERENCE = "latent_tts/models/nano/reference.flac"  # of a model without one
 SENTENCE = "There was a gentle knock on the door, and nobody moved."
 
 
@@ -48,11 +49,10 @@ def python(folder: Path, name: str, threads: int, seconds: float = 10.0) -> dict
 
 def command(folder: Path, name: str, threads: int) -> dict:
     """The time that a sentence takes by the command, its voice cloned and its sound checked, and the memory's peak."""
-    reference = next(folder.glob("reference.flac"), None)
-    more = ["--reference", str(reference)] if reference else []
+    reference = next(folder.glob("reference.*[!t]"), next(Path(__file__).parents[1].glob(REFERENCE)))
     with tempfile.TemporaryDirectory() as made:
-        options = ["--model", str(folder), "--engine", name, "--quiet", "-o", str(Path(made, "out.wav"))]
-        sys.argv = ["tts", SENTENCE, *options, *more]
+        options = ["--model", str(folder), "--engine", name, "--reference", str(reference), "--quiet"]
+        sys.argv = ["tts", SENTENCE, *options, "-o", str(Path(made, "out.wav"))]
         try:
             runpy.run_module("latent_tts", run_name="__main__")
         except SystemExit as end:
