@@ -85,6 +85,7 @@ configs=(lm_config)
 for option in "${configs[@]}"; do
   [ -f "${!option}" ] || fail "--$option: no file '${!option}'"
 done
+[ -z "$init" ] || [ -f "$init/config.yaml" ] || fail "--init: no model directory '$init'"
 if [ "$stage" -le 1 ] && [ ! -d "$corpus_dir" ]; then
   fail "no corpus at '$corpus_dir'; give its folder: --corpus_dir DIR"
 fi

@@ -221,6 +221,7 @@ def test_help(recipe):
         (["--corpus-dir", "/nowhere"], "no corpus at '/nowhere'"),
         (["--stage", "1", "--corpus_dir", ""], "no corpus at ''"),
         (["--lm-config", "none.yaml"], "--lm_config: no file 'none.yaml'"),
+        (["--init", "none"], "--init: no model directory 'none'"),
         (["--python", "/nowhere/python"], "/nowhere/python does not run"),
     ],
 )

@@ -90,7 +90,7 @@ def test_a_long_recording_is_cut_in_its_silences(local, syllables):
     cuts = pieces.cuts_in_sound(np.concatenate([speech, silence] * 5), RATE)
     assert cuts[0][0] == 0 and [b for _, b in cuts[:-1]] == [a for a, _ in cuts[1:]], "nothing is lost"
     for _, end in cuts[:-1]:
-        assert end % 4.5 == pytest.approx(4.25, abs=0.1), "amid a silence"
+        assert end % 4.5 == pytest.approx(4.2, abs=0.3), "in a silence"
     assert all(end - begin <= pieces.LONGEST for begin, end in cuts)
 
 
@@ -184,7 +184,7 @@ def test_another_speaker_is_found(local):
         ({"recordings": "empty"}, "--recordings empty: no sound file in it"),
         ({"recordings": "empty", "whisper": "empty"}, "empty: no recogniser there"),
         ({"recordings": "empty", "transcripts": "none"}, "--transcripts none: not a readable"),
-        ({"recordings": "empty", "model": "empty"}, "empty: says no format"),
+        ({"recordings": "empty", "model": "empty"}, "empty: the model is incomplete"),
     ],
 )
 def test_wrong_options_are_one_line(prepare, whisper, tmp_path, monkeypatch, options, line):

@@ -151,13 +151,13 @@ def trials_of(test: list[Entry]) -> list[Trial]:
     ]
 
 
-def leave(folder: Path, pieces: list[Piece], sounds: Path, rate: int) -> list[Entry]:
-    """Write a split's pieces as sound files and its data directory."""
+def leave(folder: Path, pieces: list[Piece], recordings: Path, rate: int) -> list[Entry]:
+    """Write a split's data directory, and its pieces as sound files beside it."""
+    sounds, entries = folder.parent / "sounds", []
     sounds.mkdir(parents=True, exist_ok=True)
-    entries = []
     for piece in pieces:
-        stem = re.sub(r"[^\w.-]", "_", piece.recording.stem)
-        utt = f"{SPEAKER}-{stem}-{round(piece.begin * 100):07d}"
+        name = re.sub(r"[^\w.-]", "_", str(piece.recording.relative_to(recordings).with_suffix("")))
+        utt = f"{SPEAKER}-{name}-{round(piece.begin * 100):07d}"
         audio.write(sounds / f"{utt}.flac", piece.wav, rate)
         entries.append(Entry(utt, SPEAKER, (sounds / f"{utt}.flac").resolve(), piece.text, len(piece.wav) / rate))
     write_data_dir(folder, entries)
@@ -182,9 +182,7 @@ def run(options: argparse.Namespace) -> None:
             f"{options.data_dir}/left_out.txt); record {options.least_minutes:g} minutes or more"
         )
     splits = divided(pieces, options.held_out, random.Random(options.seed))
-    entries = {
-        name: leave(options.data_dir / name, split, options.data_dir / "sounds", rate) for name, split in splits.items()
-    }
+    entries = {name: leave(options.data_dir / name, split, options.recordings, rate) for name, split in splits.items()}
     write_trials(options.data_dir / "trials_test.tsv", trials_of(entries["test"]))
     shares = ", ".join(f"{name} {len(split)} pieces of {minutes(split):.1f} min" for name, split in splits.items())
     print(f"data_prep: {shares}; {len(left_out)} left out", file=sys.stderr)

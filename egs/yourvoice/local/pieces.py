@@ -20,7 +20,7 @@ from latent_tts.text.phonemes import Phonemizer
 from latent_tts.text.symbols import SymbolTable
 
 LONGEST = 12.0  # seconds of a piece
-WANTED = 6.0  # from here on the next pause ends it
+WANTED = 4.0  # from here on the next pause ends it
 PAUSE = 0.25  # seconds of silence that may be cut in
 MOST_SECONDS = 600.0  # of a recording with a transcript: the search for its words takes the square of its length
 
