@@ -22,6 +22,7 @@ from latent_tts.engine.choice import ENGINES
 from latent_tts.errors import UserError
 from latent_tts.evaluate.trials import Trial, read_trials
 from latent_tts.files import write_json
+from latent_tts.model_dir import load_lm
 
 PACKAGES = ("latent-tts", "torch", "onnxruntime", "numpy")
 
@@ -84,19 +85,18 @@ def speak(tts: TTS, voices: list[Voice], trials: list[Trial], sampling: Sampling
     return sum(len(tts.speak(t.text, voice, sampling)) for t, voice in zip(trials, voices)) / tts.sample_rate
 
 
-@torch.inference_mode()
 def costs(tts: TTS, voices: list[Voice], trials: list[Trial], sampling: Sampling) -> dict[str, float]:
     """``decoding_steps`` and ``network_evaluations`` a second of speech, by the frames of each sentence."""
     total = {"decoding_steps": 0, "network_evaluations": 0}
-    spoken = 0
+    lm, spoken = load_lm(tts.folder), 0
     for trial, voice in zip(trials, voices):
         for phones in tts.sentences(trial.text):
-            chunks = tts.lm.generate(tts.prompt(phones, voice), sampling)
+            chunks = tts.model.generate(tts.prompt(phones, voice), sampling)
             frames = sum(int(chunk.alive.sum()) for chunk in chunks)
             spoken += frames
-            for name, count in tts.lm.evaluations(frames, sampling).items():
+            for name, count in lm.evaluations(frames, sampling).items():
                 total[name] += count
-    return {name: count / (spoken / tts.codec.frame_rate) for name, count in total.items()}
+    return {name: count / (spoken / tts.model.frame_rate) for name, count in total.items()}
 
 
 def table(report: dict) -> str:

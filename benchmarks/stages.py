@@ -28,7 +28,7 @@ from latent_tts.data.audio_pack import AudioPack
 from latent_tts.data.frame_pack import FramePack
 from latent_tts.errors import UserError
 from latent_tts.evaluate.trials import read_trials, write_trials
-from latent_tts.model_dir import SHIPPED
+from latent_tts.model_files import SHIPPED
 
 ROOT = Path(__file__).parent.parent
 TRIALS = ROOT / "egs/nano/trials/trials.tsv"

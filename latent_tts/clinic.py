@@ -80,17 +80,18 @@ class ClinicReport:
         return rounded | {"good": self.good}
 
 
-def examine(wav: np.ndarray, rate: int) -> tuple[ClinicReport, np.ndarray]:
+def examine(wav: np.ndarray, rate: int, extras: bool = True) -> tuple[ClinicReport, np.ndarray]:
     """A recording (T,) as ``audio.read_reference`` gives it -> a report on its best seconds, and these.
 
-    The stretch begins and ends in a pause where there is one. UserError where nothing in it is sound.
+    The stretch begins and ends in a pause where there is one. ``extras`` are DNSMOS and the look for a second speaker,
+    a second or two of work. UserError where nothing in it is sound.
     """
     wav = audio.check_reference(wav, rate)
     start, end = best_stretch(wav, rate)
     chosen = wav[round(start * rate) : round(end * rate)]
     report = _measure(chosen, rate, start, end)
     report = replace(report, seconds=len(wav) / rate, done=tuple(_what_was_done(len(wav) / rate, start, end)))
-    dnsmos, likeness, unchecked = _with_extras(chosen, rate)
+    dnsmos, likeness, unchecked = _with_extras(chosen, rate) if extras else (None, None, ["DNSMOS, several speakers"])
     report = replace(report, dnsmos=dnsmos, likeness=likeness, unchecked=tuple(unchecked))
     return replace(report, findings=tuple(_findings(report))), chosen
 
@@ -223,7 +224,6 @@ def _with_extras(wav: np.ndarray, rate: int) -> tuple[float | None, float | None
     elif len(wav) / rate >= 2 * WINDOW:
         likeness = least_likeness(wav, rate)
     return score, likeness, unchecked
-
 
 
 def least_likeness(wav: np.ndarray, rate: int) -> float:

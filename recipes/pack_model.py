@@ -1,6 +1,6 @@
 """Stages 3, 4 and 6: take the averaged weights out of a training run and write them into a model directory.
 
-A run that trained a head leaves a whole language model.
+A run that trained a head leaves a whole language model. Of a run with patience the best checkpoint is taken.
 What a codec's frames need, a latent mean and scale or nothing, is measured here over the recordings of ``--measure``.
 phones.txt comes last.
 """
@@ -49,12 +49,13 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def restore(build: type, exp: Path):
-    """The task of a run, with its last checkpoint."""
+    """The task of a run, with its best checkpoint where it kept one, else its last."""
     parser = ArgumentParser()
     add_task(parser, build)
     settings = yaml.safe_load((exp / "config.yaml").read_text())["task"]
     task = parser.instantiate(parser.parse_object({"task": settings})).task
-    checkpoint = torch.load(exp / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True)
+    best, last = (exp / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
+    checkpoint = torch.load(best if best.exists() else last, map_location="cpu", weights_only=True)
     task.load_state_dict(checkpoint["state_dict"])
     return task
 

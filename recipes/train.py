@@ -4,7 +4,8 @@ The same command trains on a CPU, on a GPU or on many: --fit.devices 8 starts a 
 batch, so sizes in the config are those of all processes together. With --fit.nodes it is started on each node, by
 torchrun or Slurm. Leaves config.yaml (what it ran with), checkpoints/, tensorboard/, train.json (how long its steps
 took) and, after the last step, train.done in --exp. `head` trains a new head for the language model of --init, whose
-other weights and sizes it keeps.
+other weights and sizes it keeps. `lm` goes on from --init, all of it, and what the config does not set is as it is
+there.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
         raise UserError(f"say first what to train: {', '.join(known)}")
     part, parser = argv[0], parser_of(argv[0], known[argv[0]])
     options = parser.parse_args(argv[1:])
-    if part == "head":
+    if part == "head" or part == "lm" and options.init:
         parser.set_defaults(sizes_of(options.init))
         options = parser.parse_args(argv[1:])
     torch.manual_seed(options.task.training.seed)  # of the first weights; later draws hang on the step as well
@@ -121,7 +122,7 @@ def add_task(parser: ArgumentParser, build: type) -> None:
 
 
 def sizes_of(init: Path | None) -> dict[str, dict]:
-    """The settings of the language model in ``init``, as defaults of a task that trains a head for it."""
+    """The settings of the language model in ``init``, as defaults of a task that goes on from it."""
     if init is None:
         raise UserError("a head needs --init MODEL_DIR, the model whose head it is to replace")
     config = load_lm(init).config

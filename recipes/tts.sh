@@ -12,6 +12,8 @@
 #   --sample_rate N              Hz, of the codec and the aligner
 #   --codec_config --aligner_config --lm_config FILE
 #                                what to train; the file's name is the experiment's: other settings want another name
+#   --init DIR                   a model directory to go on from: its codec and aligner stay as they are, its language model
+#                                is trained further, and stages 7 and 8 speak and score the trials by it, too
 #   --fit "..."                  more options for recipes/train.py, for instance "--fit.max_time 00:01:00:00"
 #   --alignment "..."            more options for recipes/align.py
 #   --encoding "..."             more options for recipes/encode.py of the training split: recordings to leave out
@@ -36,7 +38,7 @@ set -euo pipefail
 export LC_ALL=C.UTF-8
 
 stage=0 stop_stage=8 corpus='' corpus_dir='' download='' work_dir=. data_prep='' data_prep_options='' sample_rate=16000
-codec_config='' aligner_config='' lm_config='' fit='' alignment='' encoding='' voices=1.0 trials=50 synthesis='' whisper=''
+codec_config='' aligner_config='' lm_config='' init='' fit='' alignment='' encoding='' voices=1.0 trials=50 synthesis='' whisper=''
 nj=1 cluster=local ngpu=0 nodes=1 slurm='' shar=false dry_run=false
 python=${PYTHON:-}
 root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -72,7 +74,7 @@ spread() {
   once "$1" "$2" "${array[@]}" "${@:3}"
 }
 
-# train PART CONFIG DATA EXP: train a part to its last step.
+# train PART CONFIG DATA EXP OPTIONS...: train a part to its last step.
 train() {
   local name launch=() devices=()
   name=train_$(basename "$4")
@@ -85,7 +87,7 @@ train() {
   fi
   # shellcheck disable=SC2086
   once "$name" "$4/train.done" "${launch[@]}" \
-    "$python" "$recipes/train.py" "$1" --config "$2" --data "$3" --exp "$4" "${devices[@]}" $fit
+    "$python" "$recipes/train.py" "$1" --config "$2" --data "$3" --exp "$4" "${devices[@]}" "${@:5}" $fit
 }
 
 # pack PART EXP OPTIONS...: put the weights of a finished training into EXP/model.
@@ -94,14 +96,30 @@ pack() {
     "$python" "$recipes/pack_model.py" "$1" --exp "$2" --out "$2/model" "${@:3}"
 }
 
+# speak MODEL FOLDER: the trials by a model, each engine's pace in the log.
+speak() {
+  # shellcheck disable=SC2086
+  spread "$(basename "$2")" "$2/wav.scp" "$python" "$recipes/synthesize.py" --model "$1" --trials "$list" \
+    --out "$2/wav" --scp "$2/wav.scp" $synthesis
+}
+
+# score FOLDER NAME: what was spoken there, its row called NAME.
+score() {
+  once "score_$(basename "$1")" "$1/score.json" "$python" "$recipes/score.py" --trials "$list" --wavs "$1/wav" \
+    --out "$1" --name "$2" ${whisper:+--whisper "$whisper"}
+}
+
 [[ $stage =~ ^[0-9]$ && $stop_stage =~ ^[0-9]$ ]] || fail "--stage $stage --stop_stage $stop_stage: want numbers, 0 to 8"
 [[ $nj =~ ^[1-9][0-9]*$ && $nodes =~ ^[1-9][0-9]*$ && $ngpu =~ ^[0-9]+$ ]] ||
   fail "--nj $nj --nodes $nodes --ngpu $ngpu: want numbers, the first two from 1 on"
 [[ $cluster =~ ^(local|slurm)$ ]] || fail "--cluster $cluster: want local or slurm"
 [ "$nodes" = 1 ] || [ "$cluster" = slurm ] || fail "--nodes $nodes needs --cluster slurm"
-for option in codec_config aligner_config lm_config; do
+configs=(lm_config)
+[ -n "$init" ] || configs+=(codec_config aligner_config)
+for option in "${configs[@]}"; do
   [ -f "${!option}" ] || fail "--$option: no file '${!option}'"
 done
+[ -z "$init" ] || [ -f "$init/config.yaml" ] || fail "--init: no model directory '$init'"
 if [ -n "$corpus" ] || [ -z "$data_prep" ]; then
   [ -f "$corpus" ] || fail "--corpus: no file '$corpus'"
 fi
@@ -121,13 +139,15 @@ print(*(name for name in ("torch", "lightning", "jsonargparse", "matplotlib", "r
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 if [ -t 2 ]; then export SHOW_PROGRESS=1; fi
 
-logs=$work_dir/exp/log data=$work_dir/data audio=$work_dir/dump/audio frames=$work_dir/dump/$(named "$codec_config")
-codec=$work_dir/exp/$(named "$codec_config") aligner=$work_dir/exp/$(named "$aligner_config")
+logs=$work_dir/exp/log data=$work_dir/data audio=$work_dir/dump/audio
+frames=$work_dir/dump/$(named "${codec_config:-init}")
+codec=$work_dir/exp/$(named "${codec_config:-init}") aligner=$work_dir/exp/$(named "${aligner_config:-init}")
+codec_model=${init:-$codec/model} aligner_model=${init:-$aligner/model}
 lm=$work_dir/exp/$(named "$lm_config") list=$work_dir/data/trials_test.tsv
-spoken=$lm/speak_test
+spoken=$lm/speak_test before=$lm/speak_before
 
 if wanted 0 "corpus"; then
-  if [ -n "$download" ]; then
+  if [ -n "$download" ] && [ "$dry_run" = false ]; then
     # shellcheck disable=SC2086
     "$python" "$recipes/get_corpus.py" --corpus "$corpus" --corpus_dir "$corpus_dir" --parts $download
   fi
@@ -147,49 +167,50 @@ if wanted 2 "sound and phones"; then
       "$python" "$recipes/phones.py" --data_dir "$data/$split" --pack "$audio/$split" --table "$data/phones.txt"
   done
 fi
-if wanted 3 "codec"; then
+if wanted 3 "codec" && [ -z "$init" ]; then
   train codec "$codec_config" "$audio" "$codec"
   pack codec "$codec" --measure "$audio/train"
   once "score_$(basename "$codec")" "$codec/eval/score.json" "$python" "$recipes/score_codec.py" \
     --model "$codec/model" --data "$data/test" --count "$trials" --out "$codec/eval" ${whisper:+--whisper "$whisper"}
 fi
 if wanted 4 "aligner, alignments, frames"; then
-  train aligner "$aligner_config" "$audio" "$aligner"
-  pack aligner "$aligner"
+  if [ -z "$init" ]; then
+    train aligner "$aligner_config" "$audio" "$aligner"
+    pack aligner "$aligner"
+  fi
   for split in train valid; do
     copies=1.0 left_out=''; [ $split = train ] && copies=$voices left_out=$encoding
     # shellcheck disable=SC2086
     spread "align_$split" "$audio/$split/alignments.json" \
-      "$python" "$recipes/align.py" --pack "$audio/$split" --aligner "$aligner/model" $alignment
+      "$python" "$recipes/align.py" --pack "$audio/$split" --aligner "$aligner_model" $alignment
     once "show_$split" "$audio/$split/alignments.ctm" "$python" "$recipes/show_alignments.py" --pack "$audio/$split"
     # shellcheck disable=SC2086
     spread "encode_$split" "$frames/$split/clips.json" \
       "$python" "$recipes/encode.py" --data_dir "$data/$split" --pack "$audio/$split" \
-      --codec "$codec/model" --out "$frames/$split" --voices $copies $left_out
+      --codec "$codec_model" --out "$frames/$split" --voices $copies $left_out
   done
   if [ "$shar" = true ]; then
     spread export_shar "$frames/train/shards/shards.json" "$python" "$recipes/export_shar.py" \
-      --data_dir "$data/train" --pack "$frames/train" --codec "$codec/model" --out "$frames/train/shards"
+      --data_dir "$data/train" --pack "$frames/train" --codec "$codec_model" --out "$frames/train/shards"
   fi
 fi
 if wanted 5 "language model"; then
-  train lm "$lm_config" "$frames" "$lm"
+  train lm "$lm_config" "$frames" "$lm" ${init:+--init "$init"}
 fi
 if wanted 6 "model directory"; then
   pack lm "$lm"
   once adopt "$lm/model/aligner.safetensors" \
-    "$python" "$recipes/adopt_parts.py" --into "$lm/model" "$codec/model" "$aligner/model"
+    "$python" "$recipes/adopt_parts.py" --into "$lm/model" "$codec_model" "$aligner_model"
 fi
 if wanted 7 "speech"; then
   once trials "$list" "$python" "$recipes/make_trials.py" --references "$data/test" \
     --sentences "$data/valid" "$data/test" --seen "$data/train" --out "$list" --count "$trials"
-  # shellcheck disable=SC2086
-  spread speak "$spoken/wav.scp" "$python" "$recipes/synthesize.py" --model "$lm/model" --trials "$list" \
-    --out "$spoken/wav" --scp "$spoken/wav.scp" $synthesis
+  speak "$lm/model" "$spoken"
+  [ -z "$init" ] || speak "$init" "$before"
 fi
 if wanted 8 "score"; then
-  once score "$spoken/score.json" "$python" "$recipes/score.py" --trials "$list" --wavs "$spoken/wav" \
-    --out "$spoken" --name "$(named "$lm_config")" ${whisper:+--whisper "$whisper"}
+  score "$spoken" "$(named "$lm_config")"
+  [ -z "$init" ] || score "$before" "$(basename "$init")"
 fi
 if [ "$dry_run" = true ]; then echo "tts.sh: nothing was run" >&2; exit; fi
 echo "tts.sh: done up to stage $stop_stage" >&2

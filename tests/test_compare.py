@@ -14,7 +14,8 @@ import yaml
 from tiny import LATENT_DIM, tiny_codec
 
 from latent_tts.evaluate.trials import read_trials
-from latent_tts.model_dir import SHIPPED, save_part
+from latent_tts.model_dir import save_part
+from latent_tts.model_files import SHIPPED
 
 ROOT = Path(__file__).parent.parent
 CONF = Path(__file__).parent / "conf/compare"

@@ -274,6 +274,7 @@ def test_help(recipe):
         (["--cluster", "pbs"], "want local or slurm"),
         (["--nodes", "2"], "--nodes 2 needs --cluster slurm"),
         (["--lm-config", "none.yaml"], "--lm_config: no file 'none.yaml'"),
+        (["--init", "none"], "--init: no model directory 'none'"),
         (["--python", "/nowhere/python"], "/nowhere/python does not run"),
     ],
 )

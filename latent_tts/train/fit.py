@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
@@ -37,6 +39,7 @@ class Fit:
     precision: str = "bf16-mixed"
     checkpoint_minutes: float = 5.0
     validate_every: int = 500  # steps
+    patience: int = 0  # validations without a lower loss that end a run, whose best checkpoint is kept; 0: never
     log_every: int = 20  # steps
     max_time: str | None = None  # DD:HH:MM:SS of this call; a later call goes on from there
     progress: bool = True
@@ -79,11 +82,13 @@ def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folde
     several processes need StepBatches to share it. Their gradients are averaged: each counts alike, however many frames
     it had. Returns whether the last batch was reached. Called again on the same folder it resumes, with as many
     processes or with others: the batches stay the same, what is drawn at random in the network does not. With several
-    processes ``valid`` is shared as well and the curves of training are those of process 0's rows. Raises
-    NotFinite, in every process, where a loss or a gradient of one is not finite: its message names the file in
-    ``folder`` that holds the batch, the checkpoint stays.
+    processes ``valid`` is shared as well and the curves of training are those of process 0's rows. With ``patience``
+    a run may also end early, and ``checkpoints/best.ckpt`` is of where ``valid/loss`` was lowest. Raises NotFinite, in
+    every process, where a loss or a gradient of one is not finite: its message names the file in ``folder`` that holds
+    the batch, the checkpoint stays.
     """
     last = Path(folder) / "checkpoints" / "last.ckpt"
+    callbacks = _callbacks(last, len(batches), options)
     trainer = lightning.Trainer(
         accelerator=options.accelerator,
         devices=options.devices,
@@ -93,10 +98,10 @@ def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folde
         max_epochs=-1,
         val_check_interval=min(options.validate_every, len(batches)),
         check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
+        num_sanity_val_steps=-1 if options.patience and not last.exists() else 0,
         log_every_n_steps=options.log_every,
         logger=TensorBoardLogger(folder, name="tensorboard", version=""),
-        callbacks=_callbacks(last, len(batches), options),
+        callbacks=callbacks,
         plugins=[CheckpointInPlace()],
         use_distributed_sampler=False,
         enable_checkpointing=False,
@@ -110,7 +115,7 @@ def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folde
         ckpt_path=last if last.exists() else None,
         weights_only=True,
     )
-    return int(task.step) >= len(batches)
+    return int(task.step) >= len(batches) or any(isinstance(c, KeepBest) and c.over for c in callbacks)
 
 
 def _strategy(task: lightning.LightningModule, last: Path, options: Fit) -> str | Strategy:
@@ -147,6 +152,41 @@ class LastStep(lightning.Callback):
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         trainer.should_stop = trainer.should_stop or int(pl_module.step) >= self.steps
+
+
+class KeepBest(lightning.Callback):
+    """Keeps the checkpoint of the lowest ``valid/loss`` as ``path`` and ends a run when ``patience`` validations in a
+    row brought none lower. What a run begins with is validated, too, and may stay the best.
+    """
+
+    def __init__(self, path: Path, patience: int):
+        self.path, self.patience, self.lowest, self.waited = path, patience, math.inf, 0
+
+    @property
+    def over(self) -> bool:
+        return self.waited >= self.patience
+
+    def state_dict(self) -> dict:
+        return {"lowest": self.lowest, "waited": self.waited}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        self.lowest, self.waited = state_dict["lowest"], state_dict["waited"]
+
+    def on_train_start(self, trainer, pl_module) -> None:
+        trainer.should_stop = trainer.should_stop or self.over
+
+    def on_validation_end(self, trainer, pl_module) -> None:
+        loss = float(trainer.callback_metrics["valid/loss"])
+        self.waited = 0 if loss < self.lowest else self.waited + 1
+        if not self.waited:
+            self.lowest = loss
+            beside = self.path.with_suffix(".part")
+            trainer.save_checkpoint(beside)
+            if trainer.is_global_zero:
+                os.replace(beside, self.path)
+        if trainer.is_global_zero:
+            print(f"fit: step {int(pl_module.step)}: valid/loss {loss:.4f}, lowest {self.lowest:.4f}", file=sys.stderr)
+        trainer.should_stop = trainer.should_stop or self.over
 
 
 class CallTimer(Timer):
@@ -270,4 +310,5 @@ def _callbacks(last: Path, steps: int, options: Fit) -> list[lightning.Callback]
     bar = [TQDMProgressBar(refresh_rate=5)] if options.progress else []
     timer = [CallTimer(options.max_time)] if options.max_time else []
     keep = [ClockCheckpoint(last, options.checkpoint_minutes), BadBatch(last.parent.parent)]
+    keep += [KeepBest(last.with_name("best.ckpt"), options.patience)] if options.patience else []
     return [LastStep(steps), *keep, LearningRateMonitor(), Pace(), *timer, *bar]
