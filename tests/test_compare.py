@@ -110,7 +110,7 @@ def test_the_table_pools_seeds(work_dir, stage, capsys):
     ]  # fmt: skip
     cells = dict(zip(head, solved))
     assert cells["WER %"] == "20.0 [0.0, 40.0]" and cells["skips in %"] == "50 [0, 100]"
-    assert cells["similarity"] == "0.550 [0.500, 0.600]" and dict(zip(head, recordings))["RTF"] == "-"
+    assert cells["similarity (Resemblyzer)"] == "0.550 [0.500, 0.600]" and dict(zip(head, recordings))["RTF"] == "-"
     assert [cells[name] for name in ("RTF", "steps / s", "evaluations / s")] == ["0.250 [0.200, 0.300]", "12.5", "262"]
     assert (cells["M parameters"], cells["training min"]) == ("8.1", "6.0"), "100 of 200 steps took 2 or 4 minutes"
     assert [row[0] for row in tables[1][2:]] == ["solved, 2", "solved, 10", "drawn, 10"]

@@ -16,7 +16,7 @@ pytest.importorskip("lightning")
 from latent_tts.train.fit import Fit, fit  # noqa: E402
 from latent_tts.train.lm_task import LMTask, LMTraining  # noqa: E402
 
-LM = AlignedLMConfig(LATENT_DIM, text_dim=8, dim=16, layers=1, heads=2, head_dim=16, head_layers=1, draws=2)
+LM = AlignedLMConfig(frame_dim=LATENT_DIM, text_dim=8, dim=16, layers=1, heads=2, head_dim=16, head_layers=1, draws=2)
 PATIENT = Fit(accelerator="cpu", precision="32-true", progress=False, validate_every=2, patience=2)
 
 
