@@ -159,3 +159,13 @@ def test_the_recogniser_hears_what_is_said(tmp_path, encoder, speech):
     score = score_reconstructions(originals, {"original": originals}, texts, os.environ["WHISPER_DIR"])
     original = score["systems"]["original"]
     assert original["wer"]["value"] <= 0.2 and (original["utterances"], original["read"]) == (2, 1)
+
+
+def test_long_speech_is_scored_to_its_end(tmp_path, encoder, speech):
+    """Readers of references stop after a minute; a page that was read aloud is heard whole."""
+    wavs = tmp_path / "wavs"
+    wavs.mkdir()
+    audio.write(tmp_path / "ref.wav", speech["b"], RATE)
+    audio.write(wavs / "t.wav", np.tile(speech["b"], 17), RATE)
+    score = score_speech([Trial("t", "A page.", tmp_path / "ref.wav", "b")], wavs)
+    assert score["seconds"] == pytest.approx(17 * len(speech["b"]) / RATE) and score["seconds"] > 60
