@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from latent_tts.frames import Utterances
 from latent_tts.lm.prefix import text_before_frames
-from latent_tts.nn.transformer import FullTransformer
+from latent_tts.nn.bidirectional import MaskedTransformer
 
 
 class LaterCodes(nn.Module):
@@ -28,7 +28,7 @@ class LaterCodes(nn.Module):
         self.segment = nn.Embedding(4, dim)  # frames of 0 utterance, 1 reference; text of 2 and 3
         self.asked = nn.Embedding(codebooks, dim)
         self.code = nn.Embedding(codebooks * entries, dim)  # of all codebooks, one behind another
-        self.transformer = FullTransformer(dim, layers, heads, dropout)
+        self.transformer = MaskedTransformer(dim, layers, heads, dropout)
         for embedding in (self.text, self.segment, self.asked):
             nn.init.normal_(embedding.weight, std=0.3)
         nn.init.normal_(self.code.weight, std=0.3 / self.scale)
@@ -57,9 +57,10 @@ class LaterCodes(nn.Module):
         heard = place < batch.prompt_lens[:, None]
         frames = self._embedded(codes, heard, codebook) + self.segment(heard.long())
         x = torch.cat([text, frames], dim=1) + self.asked.weight[codebook]
-        visible = place < batch.frame_lens[:, None]
         read = torch.arange(text.shape[1], device=codes.device) >= padding[:, None]
-        return self.transformer(x, torch.cat([read, visible], dim=1))[:, text.shape[1] :]
+        visible = torch.cat([read, place < batch.frame_lens[:, None]], dim=1)
+        places = torch.arange(x.shape[1], device=codes.device)[None]
+        return self.transformer(x, places, visible[:, None, None])[:, text.shape[1] :]
 
     def scores(self, states: Tensor, codebook: int) -> Tensor:
         """(..., H) -> logits (..., entries) of a codebook."""

@@ -1,4 +1,4 @@
-"""Self-attention with rotary positions: causal, with a key-value cache in the passed state, or both ways."""
+"""Causal self-attention with rotary positions and a key-value cache in the passed state."""
 
 from __future__ import annotations
 
@@ -81,21 +81,6 @@ class CausalAttention(nn.Module):
         mask = None if padding is None and (past == 0 or count == 1) else _mask(past, count, padding, x.device)
         y = F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None and count > 1)
         return self.out(y.transpose(1, 2).reshape(batch, count, dim))
-
-
-class FullAttention(nn.Module):
-    """(B, N, H) -> (B, N, H), every step seeing all steps of its row that ``visible`` (B, N) bool shows; in each row
-    one at least. Positions are rotary and relative, as those of CausalAttention."""
-
-    def __init__(self, dim: int, heads: int):
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
-        self.out = nn.Linear(dim, dim, bias=False)
-
-    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
-        y = F.scaled_dot_product_attention(*_turned(self.qkv(x), self.heads), visible[:, None, None])
-        return self.out(y.transpose(1, 2).reshape(x.shape))
 
 
 def _turned(qkv: Tensor, heads: int, past: int = 0) -> tuple[Tensor, Tensor, Tensor]:

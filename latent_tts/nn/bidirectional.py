@@ -22,7 +22,7 @@ def sight(places: Tensor, reach: Tensor, visible: Tensor) -> Tensor:
 
 
 class MaskedAttention(nn.Module):
-    """(B, N, H) -> (B, N, H), with rotary places and a mask (B, 1, N, M + N) as ``sight`` makes it.
+    """(B, N, H) -> (B, N, H), with rotary places and a mask (B, 1, N or 1, M + N), True where a query may look.
 
     A call with an empty state leaves its keys and values there. Calls after it see them as the first M of theirs and
     leave the state as it is: what does not change between the steps of a solver is computed once.
@@ -77,7 +77,7 @@ class SteeredBlock(MaskedBlock):
 
 
 class MaskedTransformer(nn.Module):
-    """(B, N, H) at places (B, N) -> (B, N, H); see MaskedAttention for ``mask`` and ``state``."""
+    """(B, N, H) at places (B or 1, N) -> (B, N, H); see MaskedAttention for ``mask`` and ``state``."""
 
     def __init__(self, dim: int, layers: int, heads: int, dropout: float = 0.0):
         super().__init__()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from latent_tts.nn.attention import CausalAttention, FullAttention
+from latent_tts.nn.attention import CausalAttention
 from latent_tts.nn.state import State
 
 
@@ -24,35 +24,27 @@ class SwiGLU(nn.Module):
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)). What ``forward`` is given besides x is the attention's."""
+    """x + attention(norm(x)), then x + mlp(norm(x)); see CausalAttention for ``state`` and ``padding``."""
 
-    def __init__(
-        self,
-        dim: int,
-        heads: int,
-        dropout: float,
-        attention: type[CausalAttention] | type[FullAttention] = CausalAttention,
-    ):
+    def __init__(self, dim: int, heads: int, dropout: float):
         super().__init__()
         self.attention_norm = nn.RMSNorm(dim, eps=1e-5)
-        self.attention = attention(dim, heads)
+        self.attention = CausalAttention(dim, heads)
         self.mlp_norm = nn.RMSNorm(dim, eps=1e-5)
         self.mlp = SwiGLU(dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, *seen: State | Tensor | None) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), *seen))
+    def forward(self, x: Tensor, state: State | None = None, padding: Tensor | None = None) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), state, padding))
         return x + self.dropout(self.mlp(self.mlp_norm(x)))
 
 
 class Transformer(nn.Module):
     """(B, N, H) -> (B, N, H), step t seeing steps up to t; see CausalAttention for ``state`` and ``padding``."""
 
-    attention: type[CausalAttention] | type[FullAttention] = CausalAttention
-
     def __init__(self, dim: int, layers: int, heads: int, dropout: float = 0.0):
         super().__init__()
-        self.blocks = nn.ModuleList(Block(dim, heads, dropout, self.attention) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(layers))
         self.norm = nn.RMSNorm(dim, eps=1e-5)
         for block in self.blocks:
             for last in (block.attention.out, block.mlp.down):
@@ -61,15 +53,4 @@ class Transformer(nn.Module):
     def forward(self, x: Tensor, state: State | None = None, padding: Tensor | None = None) -> Tensor:
         for block in self.blocks:
             x = block(x, state, padding)
-        return self.norm(x)
-
-
-class FullTransformer(Transformer):
-    """(B, N, H) -> (B, N, H), every step seeing all that are ``visible`` (B, N) in its row; see FullAttention."""
-
-    attention = FullAttention
-
-    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
-        for block in self.blocks:
-            x = block(x, visible)
         return self.norm(x)

@@ -6,10 +6,10 @@ import pytest
 import torch
 from laws import assert_close, causal, streams
 
-from latent_tts.nn.attention import CausalAttention, FullAttention, rotary, rotate
+from latent_tts.nn.attention import CausalAttention, rotary, rotate
 from latent_tts.nn.conv import CausalConv1d, ConvNeXtBlock, Stack
 from latent_tts.nn.state import State
-from latent_tts.nn.transformer import FullTransformer, SwiGLU, Transformer
+from latent_tts.nn.transformer import SwiGLU, Transformer
 
 
 @pytest.fixture
@@ -42,36 +42,6 @@ def test_attention_is_its_formula(attention):
             weights = (query @ keys[:, : t + 1].mT / width**0.5).softmax(dim=-1)
             wanted[:, t, part] = (weights @ values[:, : t + 1])[:, 0]
     assert_close(attention(x), attention.out(wanted), 1e-5)
-
-
-def test_full_attention_is_its_formula(attention):
-    """softmax(q k / sqrt(d)) v over what can be seen, before and behind."""
-    x, width, full = torch.randn(1, 7, 24), 8, FullAttention(24, 3).eval()
-    full.load_state_dict(attention.state_dict())
-    seen = torch.tensor([[False, True, True, False, True, True, True]])
-    q, k, v = full.qkv(x).chunk(3, dim=2)
-    cos, sin = rotary(torch.arange(7), width)
-    wanted = torch.zeros(1, 7, 24)
-    for head in range(3):
-        part = slice(head * width, (head + 1) * width)
-        queries, keys = (rotate(y[..., part], cos, sin) for y in (q, k))
-        weights = (queries @ keys[:, seen[0]].mT / width**0.5).softmax(dim=-1)
-        wanted[..., part] = weights @ v[:, seen[0], part]
-    assert_close(full(x, seen), full.out(wanted), 1e-5)
-
-
-def test_hidden_steps_change_nothing():
-    """Those before a row shift it, which is nothing to it either."""
-    network = FullTransformer(32, 2, 4).eval()
-    with torch.no_grad():
-        for block in network.blocks:
-            block.attention.out.weight.normal_(std=0.2)
-    x = torch.randn(2, 9, 32)
-    seen = torch.arange(9).expand(2, 9)
-    seen = (seen >= torch.tensor([[0], [3]])) & (seen < torch.tensor([[9], [7]]))
-    y = network(x, seen)
-    assert_close(y[1:, 3:7], network(x[1:, 3:7], torch.ones(1, 4, dtype=torch.bool)))
-    assert (network(x.flip(0), seen)[0, :1] - y[1, :1]).abs().max() > 1e-3
 
 
 def test_rotary_is_a_rotation_by_pairs():

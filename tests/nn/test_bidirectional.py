@@ -39,6 +39,16 @@ def test_places_are_relative_and_order_is_theirs():
     assert_close(network(x[:, order], moved, sight(moved, moved, ALL)), wanted[:, order])
 
 
+def test_hidden_steps_change_nothing():
+    """Those before a row shift it, which is nothing to it either; those behind it are seen if they are shown."""
+    torch.manual_seed(0)
+    network, x, places = awaken(MaskedTransformer(32, 2, 4)), torch.randn(2, 9, 32), torch.arange(9)[None]
+    seen = (places >= torch.tensor([[0], [3]])) & (places < torch.tensor([[9], [7]]))
+    y = network(x, places, seen[:, None, None])
+    assert_close(y[1:, 3:7], network(x[1:, 3:7], places[:, :4], torch.ones(1, 1, 1, 4, dtype=torch.bool)))
+    assert (network(x.flip(0), places, seen[:, None, None])[0, :1] - y[1, :1]).abs().max() > 1e-3
+
+
 def test_a_state_is_left_as_it_is():
     """What came first is seen by each call after it, and by each alike."""
     torch.manual_seed(0)

