@@ -7,9 +7,9 @@
 #   --sentences N       of the corpus, twelve from each speaker; default: 720
 #   --threads N         that synthesise the corpus; default: 2
 #   --count N           trials of the cross-utterance protocol; default: 40
+#   --systems --seeds --steps --fit --synthesis --timing --whisper --python     as of recipes/compare.sh
 #
-# and --systems, --seeds, --steps, --fit, --synthesis, --timing, --whisper and --python of recipes/compare.sh. What is
-# done is skipped.
+# What is done is skipped: after any end, the same command goes on.
 set -euo pipefail
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 recipes=$here/../../recipes nano=$here/../../latent_tts/models/nano
