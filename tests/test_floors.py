@@ -21,8 +21,9 @@ FLOORS = {
     **dict.fromkeys(["model_dir", "data"], 3),
     **dict.fromkeys(["codec", "lm", "align", "voices"], 2),
     **dict.fromkeys(["frames", "captions", "encoders", "model_files"], 1),
-    **dict.fromkeys(["nn", "text", "audio", "files", "memory"], 0),
-    "errors": -1,
+    **dict.fromkeys(["nn", "text", "audio", "memory"], 0),
+    "files": -1,
+    "errors": -2,
 }
 PUBLIC = {"TTS": "tts", "Voice": "frames", "Sampling": "frames", "__version__": "errors"}
 RUN_TIME = set(
