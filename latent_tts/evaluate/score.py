@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from latent_tts.evaluate.trials import Trial
 DNSMOS = ("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak", "dnsmos_p808")
 FAULTS = ("skipped", "repeated", "inserted")
 COUNTS = ("words", "word_errors", "chars", "char_errors", *FAULTS)
+Sound = tuple[np.ndarray, int]  # a wav (T,) and its rate in Hz
 Embed = Callable[[np.ndarray, int], np.ndarray]
 RECONSTRUCTION = ("stoi", "pesq_wb", "mel_distance", "similarity", *DNSMOS)
 
@@ -49,27 +50,8 @@ def score_speech(
     _require(wavs)
     recogniser = wer.load_recogniser(whisper_dir, threads) if whisper_dir else None
     embeds, names = _extractors(similarity_model)
-    voice = cache(lambda key, path: embeds[key](*audio.read(path)))
-    said = cache(lambda path: wer.transcribe(recogniser, audio.read(path, wer.RECOGNISER_RATE)[0]))
     took = speed.read(wav_dir, wavs)
-    readings, each = [], []
-    for trial in tqdm(trials, desc="score", unit="utt", disable=not sys.stderr.isatty()):
-        wav, sample_rate = audio.read(wavs[trial.id], max_seconds=None)
-        row = {
-            "id": trial.id,
-            "speaker": trial.speaker,
-            "seconds": len(wav) / sample_rate,
-            "text": trial.text,
-        }
-        if recogniser:
-            readings.append(_read(recogniser, wavs[trial.id], trial.text))
-            row |= _reading_row(readings[-1])
-            row["leak"] = leaked_words(trial.text, trial.reference_text or said(trial.reference), row["heard"])
-        if trial.id in took:
-            row["real_time"] = took[trial.id]["spent"] / took[trial.id]["seconds"]
-        for key, embed in embeds.items():
-            row[key] = similarity.cosine(embed(wav, sample_rate), voice(key, trial.reference))
-        each.append(row | _dnsmos_row(wav, sample_rate))
+    each, readings = _measured(trials, wavs, recogniser, embeds, took)
     leak = {"leak": figure([float(row["leak"] > 0) for row in each]) if readings else None}
     figures = _figures(each, readings, (*embeds, *DNSMOS))
     return {
@@ -96,28 +78,13 @@ def score_reconstructions(
     that have one. Returns under ``systems`` a dict per system: figures ``{"value", "interval"}`` under ``wer``, ``cer``
     (null without a recogniser or texts), ``stoi``, ``pesq_wb`` (null without the pesq package), ``mel_distance``,
     ``similarity`` and ``dnsmos_*``, with ``utterances``, ``read`` (those with error rates), ``seconds`` and ``each``.
-    Raises UserError if a file or a package is missing.
+    All but the error rates are of the first minute. Raises UserError if a file or a package is missing.
     """
     require_packages(whisper_dir)
     for name, made in systems.items():
         _require({utt: made.get(utt, Path(f"{utt} of {name} (not given)")) for utt in originals})
     recogniser = wer.load_recogniser(whisper_dir, threads) if whisper_dir else None
-    encoder = similarity.load_encoder()
-    each: dict[str, list[dict]] = {name: [] for name in systems}
-    readings: dict[str, list[wer.Reading]] = {name: [] for name in systems}
-    for utt in tqdm(sorted(originals), desc="score", unit="utt", disable=not sys.stderr.isatty()):
-        original, sample_rate = audio.read(originals[utt])
-        voice = similarity.embed(encoder, original, sample_rate)
-        text = (texts or {}).get(utt, "")
-        for name, made in systems.items():
-            wav, _ = audio.read(made[utt], sample_rate)
-            row = {"id": utt, "seconds": len(wav) / sample_rate}
-            if recogniser and wer.standardise(text):
-                readings[name].append(_read(recogniser, made[utt], text))
-                row |= _reading_row(readings[name][-1])
-            row |= _pair_row(original, wav, sample_rate)
-            row["similarity"] = similarity.cosine(similarity.embed(encoder, wav, sample_rate), voice)
-            each[name].append(row | _dnsmos_row(wav, sample_rate))
+    each, readings = _compared(originals, systems, texts or {}, recogniser)
     figures = {name: _figures(each[name], readings[name], RECONSTRUCTION) for name in systems}
     return {**_instruments(whisper_dir), "mel_distance": quality.MEL_DISTANCE, "systems": figures}
 
@@ -134,6 +101,60 @@ def require_packages(whisper_dir: str | Path | None = None, *others: str) -> Non
             f"scoring needs {', '.join(lacking)}; `make test` in a checkout installs all, or: "
             f"pip install 'latent-tts[train,eval]' && pip install --no-deps resemblyzer"
         )
+
+
+def _measured(
+    trials: Sequence[Trial], wavs: Mapping[str, Path], recogniser, embeds: Mapping[str, Embed], took: Mapping[str, dict]
+) -> tuple[list[dict], list[wer.Reading]]:
+    """A row for each trial, and with a recogniser what it read. Sounds are decoded once, a reference as it comes."""
+    reference = lru_cache(1)(audio.read)
+    voice = cache(lambda key, path: embeds[key](*reference(path)))
+    said = cache(lambda path: _heard(recogniser, reference(path)))
+    each, readings = [], []
+    for trial in tqdm(trials, desc="score", unit="utt", disable=not sys.stderr.isatty()):
+        sound = wav, sample_rate = audio.read(wavs[trial.id], max_seconds=None)
+        row = {"id": trial.id, "speaker": trial.speaker, "seconds": len(wav) / sample_rate, "text": trial.text}
+        if recogniser:
+            readings.append(wer.compare(trial.text, _heard(recogniser, sound)))
+            row |= _reading_row(readings[-1])
+            row["leak"] = leaked_words(trial.text, trial.reference_text or said(trial.reference), row["heard"])
+        if trial.id in took:
+            row["real_time"] = took[trial.id]["spent"] / took[trial.id]["seconds"]
+        for key, embed in embeds.items():
+            row[key] = similarity.cosine(embed(wav, sample_rate), voice(key, trial.reference))
+        each.append(row | _dnsmos_row(wav, sample_rate))
+    return each, readings
+
+
+def _compared(
+    originals: Mapping[str, Path], systems: Mapping[str, Mapping[str, Path]], texts: Mapping[str, str], recogniser
+) -> tuple[dict[str, list[dict]], dict[str, list[wer.Reading]]]:
+    """For each system a row for each original, and with a recogniser what it read of those with a text. A sound is
+    decoded once."""
+    embed = partial(similarity.embed, similarity.load_encoder())
+    each: dict[str, list[dict]] = {name: [] for name in systems}
+    readings: dict[str, list[wer.Reading]] = {name: [] for name in systems}
+    for utt in tqdm(sorted(originals), desc="score", unit="utt", disable=not sys.stderr.isatty()):
+        paths = dict.fromkeys([originals[utt], *(made[utt] for made in systems.values())])
+        sounds = {path: audio.read(path, max_seconds=None) for path in paths}
+        original, sample_rate = _first_minute(sounds[originals[utt]])
+        voice, text = embed(original, sample_rate), texts.get(utt, "")
+        for name, made in systems.items():
+            wav = audio.resample(*_first_minute(sounds[made[utt]]), sample_rate)
+            row = {"id": utt, "seconds": len(wav) / sample_rate}
+            if recogniser and wer.standardise(text):
+                readings[name].append(wer.compare(text, _heard(recogniser, sounds[made[utt]])))
+                row |= _reading_row(readings[name][-1])
+            row |= _pair_row(original, wav, sample_rate)
+            row["similarity"] = similarity.cosine(embed(wav, sample_rate), voice)
+            each[name].append(row | _dnsmos_row(wav, sample_rate))
+    return each, readings
+
+
+def _first_minute(sound: Sound) -> Sound:
+    """What is compared with an original: PESQ breaks down over minutes of sound."""
+    wav, sample_rate = sound
+    return wav[: int(audio.MAX_SECONDS * sample_rate)], sample_rate
 
 
 def _pair_row(original: np.ndarray, made: np.ndarray, sample_rate: int) -> dict[str, float | None]:
@@ -185,9 +206,8 @@ def _require(wavs: Mapping[str, Path]) -> None:
         )
 
 
-def _read(recogniser, path: Path, text: str) -> wer.Reading:
-    wav, _ = audio.read(path, wer.RECOGNISER_RATE, max_seconds=None)
-    return wer.compare(text, wer.transcribe(recogniser, wav))
+def _heard(recogniser, sound: Sound) -> str:
+    return wer.transcribe(recogniser, audio.resample(*sound, wer.RECOGNISER_RATE))
 
 
 def _reading_row(reading: wer.Reading) -> dict[str, str | float]:
