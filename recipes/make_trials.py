@@ -39,12 +39,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--pack", type=Path, help="audio pack with alignments.json; prefix and cross alone")
     lengths = {"default": (4.0, 10.0), "metavar": ("LEAST", "MOST"), "help": "seconds of a recording; default: 4 10"}
     parser.add_argument("--lengths", type=float, nargs=2, **lengths)
+    parser.add_argument("--untold", action="store_true", help="keep quiet about what references say")
     parser.add_argument("--out", type=Path, required=True, help="the list, a TSV file")
     parser.add_argument("--count", type=int, default=50, help="how many, at most")
     options = parser.parse_args(argv)
     if options.out.exists():
         return
     trials = unseen(options) if options.protocol == "unseen" else spoken(options)
+    if options.untold:
+        trials = [replace(trial, reference_text="") for trial in trials]
     write_trials(options.out, trials)
     print(f"make_trials: {len(trials)} trials in {options.out}", file=sys.stderr)
 

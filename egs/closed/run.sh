@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# LatentLM, VALL-E and the others on equal terms where all of them can learn to read in minutes: sixty words, spoken by
-# sixty synthetic speakers. Makes the corpus, frames and codes of it and lists of trials, then calls recipes/compare.sh.
+# LatentLM, VALL-E and the others on equal terms where all of them can learn to read in minutes: sentences of one form and 28
+# words by forty synthetic speakers. Makes the corpus, frames and codes of it and the trials, then calls recipes/compare.sh.
 #
 #   --rvq_codec DIR     model directory of the RVQ twin (README.md says how it is trained); none: no system of codes
 #   --work_dir DIR      where all goes; default: beside this file
-#   --sentences N       of the corpus, twelve from each speaker; default: 720
+#   --sentences N       of the corpus, twelve from each speaker; default: 480
 #   --threads N         that synthesise the corpus; default: 2
 #   --count N           trials of the cross-utterance protocol; default: 40
 #   --systems --seeds --steps --fit --synthesis --timing --whisper --python     as of recipes/compare.sh
@@ -13,7 +13,7 @@
 set -euo pipefail
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 recipes=$here/../../recipes nano=$here/../../latent_tts/models/nano
-rvq_codec='' work_dir=$here sentences=720 threads=2 count=40
+rvq_codec='' work_dir=$here sentences=480 threads=2 count=40
 systems='' seeds='0 1 2' steps=5 fit='' synthesis='' timing='' whisper='' python=$here/../../.venv/bin/python
 readonly here recipes nano
 . "$recipes/parse_options.sh"
@@ -31,7 +31,7 @@ fi
 [ -e "$audio/test/alignments.json" ] ||
   "$python" "$recipes/align.py" --pack "$audio/test" --aligner "$nano"
 "$python" "$recipes/make_trials.py" --protocol cross --references "$data/test" --pack "$audio/test" --lengths 2 10 \
-  --count "$count" --out "$data/cross.tsv"
+  --untold --count "$count" --out "$data/cross.tsv"
 sources=(--frames "$frames")
 if [ -n "$rvq_codec" ]; then
   sources+=(--rvq_codec "$rvq_codec" --codes "$codes")
