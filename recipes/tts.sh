@@ -105,7 +105,7 @@ speak() {
 
 # score FOLDER NAME: what was spoken there, its row called NAME.
 score() {
-  once "score_$(basename "$1")" "$1/score.json" "$python" "$recipes/score.py" --trials "$list" --wavs "$1/wav" \
+  spread "score_$(basename "$1")" "$1/score.json" "$python" "$recipes/score.py" --trials "$list" --wavs "$1/wav" \
     --out "$1" --name "$2" ${whisper:+--whisper "$whisper"}
 }
 
