@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 from codec_systems import PEERS, OwnCodec, System
-from timing import cell, conditions, interleave, markdown_table, peak_growth, quotients, spread
+from timing import cell, conditions, interleave, markdown_table, peak_growth, program, quotients, spread
 
 from latent_tts.errors import UserError
 from latent_tts.evaluate.report import write_score
@@ -36,6 +36,7 @@ JOBS = {
 PACKAGES = ("latent-tts", "torch", "torchaudio", "transformers", "vocos")
 
 
+@program
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=SHIPPED, help="model directory; default: the shipped one")
@@ -48,11 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the signal and of random weights; default: 0")
     parser.add_argument("--json", type=Path, help="file for all figures")
     options = parser.parse_args(argv)
-    try:
-        report = benchmark(options)
-    except UserError as error:
-        print(f"codec: error: {error}", file=sys.stderr)
-        return 2
+    report = benchmark(options)
     if options.json:
         write_score(options.json, report)
     print(markdown(report), end="")

@@ -14,7 +14,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from timing import markdown_table
+from timing import markdown_table, program
 
 from latent_tts.errors import UserError
 from latent_tts.evaluate.report import write_score
@@ -22,6 +22,7 @@ from latent_tts.evaluate.report import write_score
 RECORDED = Path(__file__).with_name("recorded.json")
 
 
+@program
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reports", type=Path, nargs="+", help="what speed.py and codec.py wrote with --json")
@@ -29,12 +30,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tolerance", type=float, default=0.15, help="default: 0.15")
     parser.add_argument("--record", action="store_true", help="keep the new ratios")
     options = parser.parse_args(argv)
-    try:
-        reports = [read(path) for path in options.reports]
-        recorded = {} if options.record and not options.recorded.exists() else read(options.recorded)
-    except UserError as error:
-        print(f"compare: error: {error}", file=sys.stderr)
-        return 2
+    reports = [read(path) for path in options.reports]
+    recorded = {} if options.record and not options.recorded.exists() else read(options.recorded)
     found = {measure: others for report in reports for measure, others in ratios(report).items()}
     before = recorded.get("ratios", {})
     changes = {measure: change(found[measure], before[measure]) for measure in found if measure in before}

@@ -13,13 +13,14 @@ from pathlib import Path
 import torch
 from speed import PACKAGES, measure
 from speed_tables import markdown
-from timing import conditions
+from timing import conditions, program
 
 from latent_tts.errors import UserError
 from latent_tts.evaluate.report import write_score
 from latent_tts.model_files import SHIPPED
 
 
+@program
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
@@ -30,16 +31,11 @@ def main(argv: list[str] | None = None) -> int:
     add("--json", type=Path, help="file for all figures")
     options = parser.parse_args(argv, argparse.Namespace(engines=["torch"], peers=[], peer_seconds=[]))
     if not torch.cuda.is_available():
-        print("gpu: error: torch sees no CUDA device here; speed.py measures a CPU", file=sys.stderr)
-        return 2
+        raise UserError("torch sees no CUDA device here; speed.py measures a CPU")
     settings = {name: getattr(options, name) for name in ("seconds", "rounds", "batches", "engines")}
     report = {"benchmark": "gpu", **conditions(PACKAGES, **settings, device=torch.cuda.get_device_name())}
     report |= {"threads": {}, "done": {}}
-    try:
-        measure(options, 1, report, lambda: options.json and write_score(options.json, report), "cuda")
-    except UserError as error:
-        print(f"gpu: error: {error}", file=sys.stderr)
-        return 2
+    measure(options, 1, report, lambda: options.json and write_score(options.json, report), "cuda")
     print(f"On {report['settings']['device']}. {markdown(report)}", end="")
     return 0
 

@@ -15,18 +15,19 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from timing import cell, conditions, interleave, markdown_table, spread
+from timing import cell, conditions, interleave, markdown_table, program, spread
 
 from latent_tts import TTS, Sampling, Voice
 from latent_tts.engine.choice import ENGINES
 from latent_tts.errors import UserError
+from latent_tts.evaluate.report import write_score
 from latent_tts.evaluate.trials import Trial, read_trials
-from latent_tts.files import write_json
 from latent_tts.model_dir import load_lm
 
 PACKAGES = ("latent-tts", "torch", "onnxruntime", "numpy")
 
 
+@program
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
@@ -47,13 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.threads:
         torch.set_num_threads(options.threads)
-    try:
-        report = measure(options)
-    except UserError as error:
-        print(f"real_time: error: {error}", file=sys.stderr)
-        return 2
+    report = measure(options)
     if options.out:
-        write_json(options.out, report)
+        write_score(options.out, report)
     print(table(report), end="")
     return 0
 

@@ -10,7 +10,6 @@ resident in the last quarter is at most --margin MiB above what was in the secon
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import signal
@@ -23,20 +22,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from timing import conditions, markdown_table
+from timing import conditions, markdown_table, program
 
 from latent_tts.encoders import FORMATS
+from latent_tts.errors import UserError
+from latent_tts.evaluate.report import write_score
 from latent_tts.model_files import SHIPPED
 
 SENTENCES = ("Hello there.", "The rain had stopped, and the street was quiet.", "It is 7:45. Are you coming?")
 PACKAGES = ("torch", "fastapi", "uvicorn", "soundfile", "av")
 
 
+@program
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     if sys.platform != "linux":
-        print("server_memory: error: reads /proc, which is there on Linux only", file=sys.stderr)
-        return 2
+        raise UserError("reads /proc, which is there on Linux only")
     with tempfile.TemporaryDirectory() as voices, served(options.model, Path(voices)) as (address, pid):
         readings = measure(address, pid, options)
     growth = later_growth([mebibytes for _, mebibytes in readings])
@@ -45,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     print(markdown_table(["requests", "resident MiB"], [[str(n), f"{mebibytes:.1f}"] for n, mebibytes in readings]))
     print(f"later growth: {growth:.1f} MiB, {'flat' if growth <= options.margin else 'NOT FLAT'}")
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+        write_score(options.json, report)
     return int(growth > options.margin)
 
 
@@ -69,7 +70,7 @@ def served(model: Path, voices: Path) -> Iterator[tuple[str, int]]:
         said = process.stderr.readline()
         found = re.search(r"http://[\d.]+:\d+", said)
         if not found:
-            raise SystemExit(f"server_memory: error: the server did not start: {said.strip()}")
+            raise UserError(f"the server did not start: {said.strip()}")
         yield found[0], process.pid
     finally:
         process.send_signal(signal.SIGINT)

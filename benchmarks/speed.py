@@ -31,7 +31,7 @@ import torch
 from speech_systems import ENGINES, PEERS, RATE, Own, Speaker, build, reference, text_of
 from speed_stages import stages
 from speed_tables import markdown, plot
-from timing import conditions, interleave, quotients, spread
+from timing import conditions, interleave, program, quotients, spread
 
 from latent_tts.errors import UserError
 from latent_tts.evaluate.report import write_score
@@ -45,13 +45,10 @@ LISTS = ("engines", "peers", "seconds", "peer_seconds", "batches")
 Section = Callable[[dict], None]
 
 
+@program
 def main(argv: list[str] | None = None) -> int:
     options = parse(argv)
-    try:
-        report = benchmark(options)
-    except UserError as error:
-        print(f"speed: error: {error}", file=sys.stderr)
-        return 2
+    report = benchmark(options)
     if options.plot:
         plot(report, options.plot)
     print(markdown(report), end="")

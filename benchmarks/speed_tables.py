@@ -60,23 +60,25 @@ def _own(systems: dict, key: str, title: str) -> tuple[list[str], Iterator[list[
 
 
 def plot(report: dict, path: Path) -> None:
-    """Computing time against seconds of sound, and a step's time against the frames behind it, as a PNG."""
+    """Computing time against seconds of sound, and a step's time against the frames behind it, as a PNG: a colour for
+    every system, a mark for every number of threads."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    figure = Figure(figsize=(11, 5.5), layout="constrained")
     whole, step = figure.subplots(1, 2)
-    for threads, systems in report["threads"].items():
-        for name, system in systems.items():
+    for (threads, systems), mark in zip(report["threads"].items(), "osD^v*"):
+        for i, (name, system) in enumerate(systems.items()):
+            style = {"marker": mark, "color": f"C{i}", "label": f"{name}, threads: {threads}"}
             times = system["real_time"].values()
-            points = [(t["sound_s"], t["median"] * t["sound_s"]) for t in times]
-            whole.loglog(*zip(*points), marker="o", label=f"{name} ({threads})")
+            whole.loglog(*zip(*((t["sound_s"], t["median"] * t["sound_s"]) for t in times)), **style)
             stages = {k: v["median"] for k, v in system.get("stages_ms", {}).items() if k.startswith("lm, a step")}
             if stages:
-                pasts = [int(stage.split()[-1]) for stage in stages]
-                step.plot(pasts, list(stages.values()), "o-", label=f"{name} ({threads})")
-    whole.set(xlabel="seconds of sound", ylabel="seconds of computing (threads in brackets)")
+                step.plot([int(stage.split()[-1]) for stage in stages], list(stages.values()), **style)
+    whole.set(xlabel="seconds of sound", ylabel="seconds of computing", xticks=(1, 3, 10, 30, 60))
+    whole.xaxis.set_major_formatter("{x:g}")
+    whole.minorticks_off()
     step.set(xlabel="frames behind a step of the language model", ylabel="milliseconds a step", ylim=(0, None))
     for axes in (whole, step):
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
-    figure.savefig(path, dpi=120)
+    figure.legend(*whole.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=7)
+    figure.savefig(path, dpi=100)

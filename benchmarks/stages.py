@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from timing import markdown_table
+from timing import markdown_table, program
 
 from latent_tts.data.audio_pack import AudioPack
 from latent_tts.data.cloning import CloningBatches
@@ -50,24 +50,21 @@ class Cost(NamedTuple):
     memory: float
 
 
-def main() -> int:
+@program
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_dir", type=Path, help="Kaldi data directory; default: egs/mini's training split")
     parser.add_argument("--hours", type=float, default=60000, help="of the corpus to reckon for; default: 60000")
     parser.add_argument("--jobs", type=int, default=256, help="jobs at a time, a core each; default: 256")
     parser.add_argument("--trials", type=int, default=4, help="sentences that are synthesised; default: 4")
     parser.add_argument("--steps", type=int, default=8, help="of trainings that are timed, 0: none; default: 8")
-    options = parser.parse_args()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            work = Path(folder)
-            costs = list(stage_costs(options.data_dir or prepared(work), work, options.trials))
-            costs += training_costs(work, options.steps) if options.steps else []
-            print(cost_table(costs, options.hours, options.jobs))
-            print(memory_table(work))
-    except UserError as error:
-        print(f"stages: error: {error}", file=sys.stderr)
-        return 2
+    options = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        costs = list(stage_costs(options.data_dir or prepared(work), work, options.trials))
+        costs += training_costs(work, options.steps) if options.steps else []
+        print(cost_table(costs, options.hours, options.jobs))
+        print(memory_table(work))
     return 0
 
 

@@ -1,50 +1,19 @@
-"""When each word is said, as subtitles (SRT, WebVTT) or JSON."""
+"""When each word is said, as subtitles (SRT, WebVTT) or JSON. A sentence here is its words, as intervals."""
 
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+from latent_tts.align.intervals import Interval
 from latent_tts.errors import UserError
 from latent_tts.files import write_whole
-from latent_tts.text.symbols import SymbolTable
 
 LINE = 42  # characters of a subtitle, two lines of which make a cue
 
 
-class Word(NamedTuple):
-    """A word as it stands in the normalised text, and the seconds at which it begins and ends."""
-
-    text: str
-    start: float
-    end: float
-
-
-def word_times(
-    words: Sequence[str], phones: Sequence[str], begun: Sequence[int], frame_rate: float, offset: float = 0.0
-) -> list[Word]:
-    """The times of a sentence's words, from how many of its phones have begun by the end of each frame.
-
-    The k-th word stands between the k-th and the next separator of ``phones``; the sentence begins at ``offset``
-    seconds. No finer than a frame; a word ends where the separator after it begins.
-    """
-    begun = [int(count) for count in begun]
-    if min(begun, default=0) < 0:
-        raise UserError("this model does not know when it says what; leave the captions out")
-    starts = [bisect_left(begun, i + 1) / frame_rate for i in range(len(phones))]
-    edges = [i for i, phone in enumerate(phones) if phone in SymbolTable.SEPARATORS]
-    if len(edges) != len(words) + 1:
-        raise UserError(f"{len(words)} words for {len(edges)} separators; give the phones of these words")
-    return [
-        Word(word, offset + starts[edges[k] + 1], offset + starts[edges[k + 1]])
-        for k, word in enumerate(words)
-    ]
-
-
-def write(path: str | Path, sentences: Sequence[Sequence[Word]]) -> None:
+def write(path: str | Path, sentences: Sequence[Sequence[Interval]]) -> None:
     """Write subtitles as the ending of ``path`` says: .srt, .vtt or .json. Whole or not at all, else UserError."""
     path = check(path)
     write_whole(path, FORMATS[path.suffix.lower()](sentences).encode())
@@ -60,24 +29,24 @@ def check(path: str | Path) -> Path:
     return path
 
 
-def as_srt(sentences: Sequence[Sequence[Word]]) -> str:
+def as_srt(sentences: Sequence[Sequence[Interval]]) -> str:
     cues = enumerate(_cues(sentences), 1)
     return "".join(f"{i}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text}\n\n" for i, (text, start, end) in cues)
 
 
-def as_vtt(sentences: Sequence[Sequence[Word]]) -> str:
+def as_vtt(sentences: Sequence[Sequence[Interval]]) -> str:
     cues = _cues(sentences)
     return "WEBVTT\n\n" + "".join(f"{_clock(a, '.')} --> {_clock(b, '.')}\n{text}\n\n" for text, a, b in cues)
 
 
-def as_json(sentences: Sequence[Sequence[Word]]) -> str:
+def as_json(sentences: Sequence[Sequence[Interval]]) -> str:
     """A list of sentences, each with its words; times in seconds, to a millisecond."""
     rows = [
         {
-            "text": " ".join(word.text for word in words),
-            "start": round(words[0].start, 3),
+            "text": " ".join(word.label for word in words),
+            "start": round(words[0].begin, 3),
             "end": round(words[-1].end, 3),
-            "words": [{"text": w.text, "start": round(w.start, 3), "end": round(w.end, 3)} for w in words],
+            "words": [{"text": w.label, "start": round(w.begin, 3), "end": round(w.end, 3)} for w in words],
         }
         for words in sentences
         if words
@@ -85,19 +54,19 @@ def as_json(sentences: Sequence[Sequence[Word]]) -> str:
     return json.dumps({"sentences": rows}, ensure_ascii=False, indent=1) + "\n"
 
 
-def _cues(sentences: Sequence[Sequence[Word]]) -> list[tuple[str, float, float]]:
+def _cues(sentences: Sequence[Sequence[Interval]]) -> list[tuple[str, float, float]]:
     """(text of one or two lines, start, end); a cue never spans two sentences, and ends before the next begins."""
     cues = []
     for words in sentences:
-        lines: list[list[Word]] = []
+        lines: list[list[Interval]] = []
         for word in words:
-            if lines and len(" ".join(w.text for w in lines[-1])) + 1 + len(word.text) <= LINE:
+            if lines and len(" ".join(w.label for w in lines[-1])) + 1 + len(word.label) <= LINE:
                 lines[-1].append(word)
             else:
                 lines.append([word])
         for pair in (lines[i : i + 2] for i in range(0, len(lines), 2)):
-            text = "\n".join(" ".join(word.text for word in line) for line in pair)
-            start = pair[0][0].start
+            text = "\n".join(" ".join(word.label for word in line) for line in pair)
+            start = pair[0][0].begin
             cues.append((text, start, max(pair[-1][-1].end, start + 0.001)))
     return cues
 
@@ -107,4 +76,4 @@ def _clock(seconds: float, point: str) -> str:
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}{point}{milliseconds:03}"
 
 
-FORMATS: dict[str, Callable[[Sequence[Sequence[Word]]], str]] = {".srt": as_srt, ".vtt": as_vtt, ".json": as_json}
+FORMATS: dict[str, Callable[[Sequence[Sequence[Interval]]], str]] = {".srt": as_srt, ".vtt": as_vtt, ".json": as_json}

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from latent_tts.codec.autoencoder import Codec
 from latent_tts.codec.bottleneck import SigmaVAEConfig
 from latent_tts.codec.residual_vq import RVQConfig
 from latent_tts.errors import UserError
+from latent_tts.files import write_whole
 from latent_tts.frames import FrameLM
 from latent_tts.lm.aligned import AlignedLM, AlignedLMConfig
 from latent_tts.lm.dit import DiTLM, DiTLMConfig
@@ -91,36 +90,37 @@ def check_frames(folder: Path, codec: Codec, lm: FrameLM) -> None:
 
 
 def save_part(folder: Path, part: str, module: nn.Module) -> None:
-    """Write one part of a model into ``folder``, its matrices as fp16, and its kind and sizes into config.yaml."""
+    """Write one part of a model into ``folder``, its matrices as fp16, and then its kind and sizes into config.yaml.
+    UserError where a file cannot be written."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
     tensors = {k: v.half() if v.is_floating_point() and v.ndim > 1 else v for k, v in tensors.items()}
-    beside = folder / f".{part}.part"
-    beside.write_bytes(save(tensors))
-    os.replace(beside, folder / f"{part}.safetensors")
+    write_whole(folder / f"{part}.safetensors", save(tensors))
     _describe(folder, {part: {"kind": kind_of(part, module), **dataclasses.asdict(module.config)}})
 
 
 def adopt(source: Path, folder: Path) -> None:
-    """Copy every part of the model directory ``source`` that ``folder`` lacks into it, byte for byte."""
+    """Copy every part of the model directory ``source`` that ``folder`` lacks into it, byte for byte.
+
+    A part's weights come last, since they are what says, here and in recipes, that it is there: where a call was killed
+    the next one goes on. UserError where ``source`` is incomplete or ``folder`` cannot be written.
+    """
     source, folder = Path(source), Path(folder)
     for part, settings in read_config(source).items():
         target = folder / f"{part}.safetensors"
         if part == "format" or target.exists():
             continue
-        beside = target.with_suffix(".part")
-        shutil.copyfile(present(source / target.name), beside)
+        weights = present(source / target.name).read_bytes()
         _describe(folder, {part: settings})
-        os.replace(beside, target)
+        write_whole(target, weights)
 
 
 def _describe(folder: Path, parts: dict) -> None:
     """Add parts to a directory's config.yaml."""
-    path, beside = folder / "config.yaml", folder / ".config.part"
+    path = folder / "config.yaml"
     about = yaml.safe_load(path.read_text()) if path.exists() else {"format": FORMAT}
-    beside.write_text(yaml.safe_dump(about | parts, sort_keys=False))
-    os.replace(beside, path)
+    write_whole(path, yaml.safe_dump(about | parts, sort_keys=False).encode())
 
 
 def _load_part(folder: Path, part: str) -> nn.Module:

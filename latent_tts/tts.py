@@ -144,7 +144,10 @@ class TTS:
         text otherwise than through a pointer.
         """
         if (begun < 0).any():
-            raise UserError("this model does not know when it says what; take one that reads through a pointer")
+            raise UserError(
+                "this model does not know when it says what; "
+                "leave captions out, or take one that reads through a pointer"
+            )
         onsets = (onsets_of(begun, len(phones)) / self.model.frame_rate).tolist()
         said = phone_intervals(phones, onsets, len(begun) / self.model.frame_rate)
         words = [word for word, _ in self.phonemizer.words(text)]

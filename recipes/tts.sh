@@ -120,7 +120,7 @@ for option in "${configs[@]}"; do
   [ -f "${!option}" ] || fail "--$option: no file '${!option}'"
 done
 [ -z "$init" ] || [ -f "$init/config.yaml" ] || fail "--init: no model directory '$init'"
-if [ -n "$corpus" ] || [ -z "$data_prep" ]; then
+if [ -n "$corpus" ] || { [ "$stage" -le 1 ] && [ -z "$data_prep" ]; }; then
   [ -f "$corpus" ] || fail "--corpus: no file '$corpus'"
 fi
 if [ "$stage" -le 1 ] && [ ! -d "$corpus_dir" ] && [ -z "$download" ]; then

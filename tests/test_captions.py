@@ -1,4 +1,4 @@
-"""Subtitles: words get the times at which their phones begin, and every format can be read again."""
+"""Subtitles: words as they are said, in every format."""
 
 from __future__ import annotations
 
@@ -10,30 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latent_tts import captions
-from latent_tts.captions import Word, word_times
+from latent_tts.align.intervals import Interval
 from latent_tts.errors import UserError
 
-PHONES = "_ h ˈaɪ , j ˈuː .".split()
-BEGUN = [1, 2, 3, 3, 4, 4, 4, 6, 6, 7, 7]  # "h" in frame 1, "ˈaɪ" in 2, the pause in 4, both of "you" in 7, "." in 9
-
-
-def test_words_begin_with_their_phones():
-    assert word_times(["Hi", "you"], PHONES, BEGUN, 10.0, 2.0) == [Word("Hi", 2.1, 2.4), Word("you", 2.7, 2.9)]
-
-
-def test_other_words_are_refused():
-    with pytest.raises(UserError, match="3 words for 3 separators"):
-        word_times(["Hi", "you", "there"], PHONES, BEGUN, 10.0)
-
-
-def test_unknown_times_are_refused():
-    with pytest.raises(UserError, match="does not know"):
-        word_times(["Hi", "you"], PHONES, [-1] * 9, 10.0)
-
-
 SENTENCES = [
-    [Word("Hi", 0.1, 0.4), Word("you", 0.7, 0.9)],
-    [Word(f"word{i}", 3600 + i, 3600.5 + i) for i in range(30)],
+    [Interval(0.1, 0.4, "Hi"), Interval(0.7, 0.9, "you")],
+    [Interval(3600 + i, 3600.5 + i, f"word{i}") for i in range(30)],
 ]
 
 
@@ -44,7 +26,7 @@ def test_subtitles(tmp_path, suffix, point):
     assert text.startswith("WEBVTT\n\n" if suffix == ".vtt" else "1\n")
     assert f"00:00:00{point}100 --> 00:00:00{point}900\nHi you\n\n" in text and f"01:00:29{point}500" in text
     spoken = [line for line in text.splitlines() if "word" in line.lower() and line != "WEBVTT"]
-    assert " ".join(spoken).split() == [word.text for word in SENTENCES[1]]
+    assert " ".join(spoken).split() == [word.label for word in SENTENCES[1]]
     assert max(map(len, spoken)) <= captions.LINE
     assert [path.name for path in tmp_path.iterdir()] == [f"a{suffix}"]
 
@@ -68,6 +50,6 @@ def test_a_full_disk_is_said():
 
 @given(st.lists(st.floats(0, 1e5), min_size=1, max_size=20))
 def test_cues_are_in_order_and_last_a_while(times):
-    words = [Word("a", start, start) for start in sorted(times)]
+    words = [Interval(start, start, "a") for start in sorted(times)]
     for start, end in re.findall(r"(\S+) --> (\S+)", captions.as_srt([words])):
         assert start < end

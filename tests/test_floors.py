@@ -18,11 +18,12 @@ FLOORS = {
     **dict.fromkeys(["scheduler", "studio", "clinic"], 6),
     "tts": 5,
     **dict.fromkeys(["engine", "train", "evaluate"], 4),
-    **dict.fromkeys(["model_dir", "data"], 3),
+    **dict.fromkeys(["model_dir", "data", "captions"], 3),
     **dict.fromkeys(["codec", "lm", "align", "voices"], 2),
-    **dict.fromkeys(["frames", "captions", "encoders", "model_files"], 1),
-    **dict.fromkeys(["nn", "text", "audio", "files", "memory"], 0),
-    "errors": -1,
+    **dict.fromkeys(["frames", "encoders", "model_files"], 1),
+    **dict.fromkeys(["nn", "text", "audio", "memory"], 0),
+    "files": -1,
+    "errors": -2,
 }
 PUBLIC = {"TTS": "tts", "Voice": "frames", "Sampling": "frames", "__version__": "errors"}
 RUN_TIME = set(

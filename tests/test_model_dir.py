@@ -97,6 +97,15 @@ class TestAdopt:
         TTS.from_dir(tmp_path / "new")
         assert not [path for path in (tmp_path / "new").iterdir() if "part" in path.name]
 
+    def test_a_call_that_was_killed_is_made_good(self, whole, tmp_path):
+        """It had described the aligner and not brought its weights."""
+        save_part(tmp_path / "new", "lm", tiny_lm())
+        adopt(whole, tmp_path / "new")
+        weights = tmp_path / "new/aligner.safetensors"
+        weights.unlink()
+        adopt(whole, tmp_path / "new")
+        assert weights.read_bytes() == (whole / "aligner.safetensors").read_bytes()
+
     def test_an_incomplete_source_is_refused(self, folder, tmp_path):
         lm = tiny_lm()
         save_part(tmp_path / "new", "lm", lm)

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from latent_tts import audio
+from latent_tts.model_files import SHIPPED
 
 ROOT = Path(__file__).parent.parent
 RUN, RECIPES, CONF = ROOT / "egs/mini/run.sh", ROOT / "recipes", Path(__file__).parent / "conf"
@@ -231,6 +232,13 @@ def test_a_dry_run_runs_nothing(tmp_path):
     assert "/launch.py" not in said
 
 
+def test_a_model_goes_on_from_data_that_is_there(tmp_path):
+    """Behind its first stages a recipe asks for no corpus."""
+    where = ("--init", SHIPPED, "--lm_config", CONF / "lm.yaml", "--work_dir", tmp_path)
+    said = finish("--stage", 2, *where, "--dry_run", run=RECIPES / "tts.sh")
+    assert f"--init {SHIPPED}" in said and "/prepare.py" not in said
+
+
 def test_a_dry_run_for_a_cluster(tmp_path):
     options = ("--cluster", "slurm", "--nodes", 2, "--ngpu", 8, "--slurm", "partition=a time=60", "--dry_run")
     said = finish("--work_dir", tmp_path / "w", *TINY, *options)
@@ -252,7 +260,7 @@ def test_help(recipe):
     said = finish("--help", run=ROOT / f"egs/{recipe}/run.sh")
     own = (ROOT / f"egs/{recipe}/run.sh").read_text()
     script = own if "parse_options.sh" in own else (RECIPES / "tts.sh").read_text()
-    (defaults,) = re.findall(r"^(?:stage=0|recordings=).*?^(?:root=|\. )", script, re.MULTILINE | re.DOTALL)
+    (defaults,) = re.findall(r"^(?:stage=0|recordings=|rvq_codec=).*?^(?:root=|\. )", script, re.MULTILINE | re.DOTALL)
     for name in re.findall(r"(?:^|\s)([a-z_]+)=", defaults):
         assert name == "root" or f"--{name} " in said, f"--{name} is not in --help"
 
@@ -335,6 +343,7 @@ MISSING = {
     "segment": ["--scp", "none", "--out", "out"],
     "show_alignments": ["--pack", "none"],
     "synthesize": ["--trials", "none", "--out", "out"],
+    "synthetic_speech": ["--sentences", "none", "--out", "out"],
     "train": ["lm", "--data", "none", "--exp", "out"],
     "transcribe": ["--data_dir", "none", "--out", "out", "--whisper", "none"],
 }

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # LatentLM, VALL-E and the others on equal terms where all of them can learn to read in minutes: sixty words, spoken by
-# ninety synthetic speakers. Makes the corpus, frames and codes of it and lists of trials, then calls recipes/compare.sh.
+# sixty synthetic speakers. Makes the corpus, frames and codes of it and lists of trials, then calls recipes/compare.sh.
 #
 #   --rvq_codec DIR     model directory of the RVQ twin (README.md says how it is trained); none: no system of codes
 #   --work_dir DIR      where all goes; default: beside this file
-#   --sentences N       of the corpus, twelve from each speaker; default: 1080
+#   --sentences N       of the corpus, twelve from each speaker; default: 720
 #   --threads N         that synthesise the corpus; default: 2
 #   --count N           trials of the cross-utterance protocol; default: 40
+#   --systems --seeds --steps --fit --synthesis --timing --whisper --python     as of recipes/compare.sh
 #
-# and --systems, --seeds, --steps, --fit, --synthesis, --timing, --whisper and --python of recipes/compare.sh. What is
-# done is skipped.
+# What is done is skipped: after any end, the same command goes on.
 set -euo pipefail
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 recipes=$here/../../recipes nano=$here/../../latent_tts/models/nano
-rvq_codec='' work_dir=$here sentences=1080 threads=2 count=40
+rvq_codec='' work_dir=$here sentences=720 threads=2 count=40
 systems='' seeds='0 1 2' steps=5 fit='' synthesis='' timing='' whisper='' python=$here/../../.venv/bin/python
 readonly here recipes nano
 . "$recipes/parse_options.sh"

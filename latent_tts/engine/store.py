@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
 
+from latent_tts.errors import UserError
+from latent_tts.files import write_whole
+
 PACKAGE = Path(__file__).parent.parent
 KEPT = 48  # files in the cache; those unused for longest go
 
@@ -43,7 +46,7 @@ class GraphStore:
         for other, content in given.items():
             try:
                 self._keep(self._path(other), content)
-            except OSError:
+            except (OSError, UserError):
                 self.held[other] = content
         return given[name]
 
@@ -52,9 +55,7 @@ class GraphStore:
 
     def _keep(self, path: Path, content: bytes) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(f".{os.getpid()}.part")
-        beside.write_bytes(hashlib.sha256(content).digest() + content)
-        os.replace(beside, path)
+        write_whole(path, hashlib.sha256(content).digest() + content)
         files = sorted(self.folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
         for file in files[KEPT:]:
             file.unlink(missing_ok=True)

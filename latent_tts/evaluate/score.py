@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from latent_tts.evaluate.trials import Trial
 DNSMOS = ("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak", "dnsmos_p808")
 FAULTS = ("skipped", "repeated", "inserted")
 COUNTS = ("words", "word_errors", "chars", "char_errors", *FAULTS)
+Sound = tuple[np.ndarray, int]  # a wav (T,) and its rate in Hz
 Embed = Callable[[np.ndarray, int], np.ndarray]
 RECONSTRUCTION = ("stoi", "pesq_wb", "mel_distance", "similarity", *DNSMOS)
 
@@ -56,27 +57,22 @@ def speech_rows(
     similarity_model: str | Path | None = None,
 ) -> list[dict]:
     """What ``score_speech`` says of each utterance. A row depends on its own trial alone, so the trials may be shared
-    out. UserError if a file or a package is missing.
+    out. Sounds are decoded once, a reference as it comes. UserError if a file or a package is missing.
     """
     require_packages(whisper_dir)
     wavs = {trial.id: Path(wav_dir) / f"{trial.id}.wav" for trial in trials}
     _require(wavs)
     recogniser = wer.load_recogniser(whisper_dir, threads) if whisper_dir else None
-    embeds = _extractors(similarity_model)
-    voice = cache(lambda key, path: embeds[key](*audio.read(path)))
-    said = cache(lambda path: wer.transcribe(recogniser, audio.read(path, wer.RECOGNISER_RATE)[0]))
-    took = speed.read(wav_dir, wavs)
+    embeds, took = _extractors(similarity_model), speed.read(wav_dir, wavs)
+    reference = lru_cache(1)(audio.read)
+    voice = cache(lambda key, path: embeds[key](*reference(path)))
+    said = cache(lambda path: _heard(recogniser, reference(path)))
     each = []
     for trial in tqdm(trials, desc="score", unit="utt", disable=not sys.stderr.isatty()):
-        wav, sample_rate = audio.read(wavs[trial.id], max_seconds=None)
-        row = {
-            "id": trial.id,
-            "speaker": trial.speaker,
-            "seconds": len(wav) / sample_rate,
-            "text": trial.text,
-        }
+        sound = wav, sample_rate = audio.read(wavs[trial.id], max_seconds=None)
+        row = {"id": trial.id, "speaker": trial.speaker, "seconds": len(wav) / sample_rate, "text": trial.text}
         if recogniser:
-            row |= _reading_row(_read(recogniser, wavs[trial.id], trial.text))
+            row |= _reading_row(wer.compare(trial.text, _heard(recogniser, sound)))
             row["leak"] = leaked_words(trial.text, trial.reference_text or said(trial.reference), row["heard"])
         if trial.id in took:
             row["real_time"] = took[trial.id]["spent"] / took[trial.id]["seconds"]
@@ -93,14 +89,14 @@ def figures_of(
     similarity_model: str | Path | None = None,
 ) -> dict:
     """What ``score_speech`` returns, of the rows of all trials in their order."""
-    trials, heard = [row["id"] for row in each], _heard(each)
+    trials, readings = [row["id"] for row in each], _readings(each)
     own = {"xvector_extractor": xvector_name(similarity_model)} if similarity_model else {}
     return {
         **_instruments(whisper_dir),
         **own,
         **speed.figures(speed.read(wav_dir, trials), trials),
-        **_shares(heard),
-        "leak": figure([float(row["leak"] > 0) for row in heard]) if heard else None,
+        **_shares(readings),
+        "leak": figure([float(row["leak"] > 0) for row in readings]) if readings else None,
         **_figures(each, ("similarity", *(["similarity_xvector"] if own else []), *DNSMOS)),
     }
 
@@ -119,26 +115,13 @@ def score_reconstructions(
     that have one. Returns under ``systems`` a dict per system: figures ``{"value", "interval"}`` under ``wer``, ``cer``
     (null without a recogniser or texts), ``stoi``, ``pesq_wb`` (null without the pesq package), ``mel_distance``,
     ``similarity`` and ``dnsmos_*``, with ``utterances``, ``read`` (those with error rates), ``seconds`` and ``each``.
-    Raises UserError if a file or a package is missing.
+    All but the error rates are of the first minute. Raises UserError if a file or a package is missing.
     """
     require_packages(whisper_dir)
     for name, made in systems.items():
         _require({utt: made.get(utt, Path(f"{utt} of {name} (not given)")) for utt in originals})
     recogniser = wer.load_recogniser(whisper_dir, threads) if whisper_dir else None
-    encoder = similarity.load_encoder()
-    each: dict[str, list[dict]] = {name: [] for name in systems}
-    for utt in tqdm(sorted(originals), desc="score", unit="utt", disable=not sys.stderr.isatty()):
-        original, sample_rate = audio.read(originals[utt])
-        voice = similarity.embed(encoder, original, sample_rate)
-        text = (texts or {}).get(utt, "")
-        for name, made in systems.items():
-            wav, _ = audio.read(made[utt], sample_rate)
-            row = {"id": utt, "seconds": len(wav) / sample_rate}
-            if recogniser and wer.standardise(text):
-                row |= _reading_row(_read(recogniser, made[utt], text))
-            row |= _pair_row(original, wav, sample_rate)
-            row["similarity"] = similarity.cosine(similarity.embed(encoder, wav, sample_rate), voice)
-            each[name].append(row | _dnsmos_row(wav, sample_rate))
+    each = _compared(originals, systems, texts or {}, recogniser)
     figures = {name: _figures(each[name], RECONSTRUCTION) for name in systems}
     return {**_instruments(whisper_dir), "mel_distance": quality.MEL_DISTANCE, "systems": figures}
 
@@ -157,6 +140,35 @@ def require_packages(whisper_dir: str | Path | None = None, *others: str) -> Non
         )
 
 
+def _compared(
+    originals: Mapping[str, Path], systems: Mapping[str, Mapping[str, Path]], texts: Mapping[str, str], recogniser
+) -> dict[str, list[dict]]:
+    """For each system a row for each original, with what a recogniser read of those with a text. A sound is decoded
+    once."""
+    embed = partial(similarity.embed, similarity.load_encoder())
+    each: dict[str, list[dict]] = {name: [] for name in systems}
+    for utt in tqdm(sorted(originals), desc="score", unit="utt", disable=not sys.stderr.isatty()):
+        paths = dict.fromkeys([originals[utt], *(made[utt] for made in systems.values())])
+        sounds = {path: audio.read(path, max_seconds=None) for path in paths}
+        original, sample_rate = _first_minute(sounds[originals[utt]])
+        voice, text = embed(original, sample_rate), texts.get(utt, "")
+        for name, made in systems.items():
+            wav = audio.resample(*_first_minute(sounds[made[utt]]), sample_rate)
+            row = {"id": utt, "seconds": len(wav) / sample_rate}
+            if recogniser and wer.standardise(text):
+                row |= _reading_row(wer.compare(text, _heard(recogniser, sounds[made[utt]])))
+            row |= _pair_row(original, wav, sample_rate)
+            row["similarity"] = similarity.cosine(embed(wav, sample_rate), voice)
+            each[name].append(row | _dnsmos_row(wav, sample_rate))
+    return each
+
+
+def _first_minute(sound: Sound) -> Sound:
+    """What is compared with an original: PESQ breaks down over minutes of sound."""
+    wav, sample_rate = sound
+    return wav[: int(audio.MAX_SECONDS * sample_rate)], sample_rate
+
+
 def _pair_row(original: np.ndarray, made: np.ndarray, sample_rate: int) -> dict[str, float | None]:
     """What compares a reconstruction with its original."""
     return {
@@ -168,12 +180,12 @@ def _pair_row(original: np.ndarray, made: np.ndarray, sample_rate: int) -> dict[
 
 def _figures(each: list[dict], names: Sequence[str]) -> dict:
     """The figures over all rows, and the rows."""
-    heard = _heard(each)
+    readings = _readings(each)
     return {
         "utterances": len(each),
-        "read": len(heard),
+        "read": len(readings),
         "seconds": sum(row["seconds"] for row in each),
-        **_error_figures(heard),
+        **_error_figures(readings),
         **{name: _mean(each, name) for name in names},
         "each": each,
     }
@@ -204,9 +216,8 @@ def _require(wavs: Mapping[str, Path]) -> None:
         )
 
 
-def _read(recogniser, path: Path, text: str) -> wer.Reading:
-    wav, _ = audio.read(path, wer.RECOGNISER_RATE, max_seconds=None)
-    return wer.compare(text, wer.transcribe(recogniser, wav))
+def _heard(recogniser, sound: Sound) -> str:
+    return wer.transcribe(recogniser, audio.resample(*sound, wer.RECOGNISER_RATE))
 
 
 def _reading_row(reading: wer.Reading) -> dict[str, str | float]:
@@ -214,29 +225,29 @@ def _reading_row(reading: wer.Reading) -> dict[str, str | float]:
     return {"heard": reading.hypothesis, "wer": reading.wer, "cer": reading.cer, **counts}
 
 
-def _heard(each: Sequence[Mapping]) -> list[Mapping]:
+def _readings(each: Sequence[Mapping]) -> list[Mapping]:
     """The rows that a recogniser has read."""
     return [row for row in each if "heard" in row]
 
 
-def _shares(heard: Sequence[Mapping]) -> dict[str, dict | None]:
+def _shares(readings: Sequence[Mapping]) -> dict[str, dict | None]:
     """Of how many utterances something is true."""
-    if not heard:
+    if not readings:
         return {"share_over_half": None}
-    faults = {f"share_{name}": figure([float(row[name] > 0) for row in heard]) for name in FAULTS}
-    return {"share_over_half": figure([float(row["wer"] > 0.5) for row in heard]), **faults}
+    faults = {f"share_{name}": figure([float(row[name] > 0) for row in readings]) for name in FAULTS}
+    return {"share_over_half": figure([float(row["wer"] > 0.5) for row in readings]), **faults}
 
 
 def _dnsmos_row(wav: np.ndarray, sample_rate: int) -> dict[str, float]:
     return {f"dnsmos_{name}": value for name, value in quality.dnsmos(wav, sample_rate).items()}
 
 
-def _error_figures(heard: Sequence[Mapping]) -> dict[str, dict | None]:
-    if not heard:
+def _error_figures(readings: Sequence[Mapping]) -> dict[str, dict | None]:
+    if not readings:
         return {"wer": None, "cer": None}
     return {
-        "wer": figure([row["word_errors"] for row in heard], [row["words"] for row in heard]),
-        "cer": figure([row["char_errors"] for row in heard], [row["chars"] for row in heard]),
+        "wer": figure([row["word_errors"] for row in readings], [row["words"] for row in readings]),
+        "cer": figure([row["char_errors"] for row in readings], [row["chars"] for row in readings]),
     }
 
 

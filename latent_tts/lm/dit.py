@@ -39,12 +39,8 @@ class DiTLMConfig(LMConfig):
     """Sizes of a diffusion Transformer with given durations."""
 
     frame_dim: int = 64
-    dim: int = 384
-    layers: int = 6
-    heads: int = 6
     text_dim: int = 256
     max_begun: int = 7  # phones that may begin in one frame
-    dropout: float = 0.1
     condition_dropout: float = 0.1  # how often text and reference are hidden, for guidance
     duration_weight: float = 0.2
 

@@ -29,16 +29,12 @@ class LatentLMConfig(LMConfig):
     """Sizes and regularisation that every LatentLM has; what extends it adds those of its text."""
 
     frame_dim: int = 64
-    dim: int = 384
-    layers: int = 6
-    heads: int = 6
     head: str = "ddpm"  # how a frame is drawn: ddpm, flow or energy
     head_dim: int = 384
     head_layers: int = 3
     draws: int = 4  # noises a frame in training
     guidance: str | None = None  # of the head's output or of its condition; None: as is usual for the head
     previous_frame: bool = False  # whether the head's condition has the frame before in it
-    dropout: float = 0.1
     condition_dropout: float = 0.1  # how often the head learns without its condition, for guidance
     history_noise: float = 0.0  # in training: most noise on the utterance as it is heard, in standard deviations
     own_history: float = 0.0  # in training: how often a batch hears the model in place of some recorded frames

@@ -26,10 +26,6 @@ class TransfusionLMConfig(LMConfig):
     """Sizes of a language model that denoises utterances whole."""
 
     frame_dim: int = 64
-    dim: int = 384
-    layers: int = 6
-    heads: int = 6
-    dropout: float = 0.1
     condition_dropout: float = 0.1  # how often an utterance is learnt without what is before it, for guidance
     length_weight: float = 0.2
 

@@ -26,12 +26,9 @@ class ValleLMConfig(LMConfig):
 
     codebooks: int = 8  # codes a frame
     entries: int = 1024  # of each codebook
-    dim: int = 384
     layers: int = 5  # of the autoregressive Transformer
     nar_layers: int = 4  # of the other one
-    heads: int = 6
     group: int = 1  # first codes that one step draws (VALL-E 2)
-    dropout: float = 0.1
     window: int = 10  # last codes among which repetition-aware sampling looks for the one that it drew
     most_repeated: float = 0.1  # share of them that may be this code; 1 is nucleus sampling alone
     most_frames: float = 16.0

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from latent_tts.captions import Word, word_times
+from latent_tts.align.intervals import Interval
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling, Voice
 from latent_tts.studio.takes import Booth, Take
@@ -29,18 +29,11 @@ class Performance(NamedTuple):
     takes: list[Take]
     starts: list[float]
 
-    def words(self, tts: TTS) -> list[list[Word]]:
-        """When the words of each sentence are said."""
-        return [
-            word_times(
-                [word for word, _ in tts.phonemizer.words(take.spoken.text)],
-                take.spoken.phones,
-                take.spoken.begun.tolist(),
-                tts.model.frame_rate,
-                start,
-            )
-            for take, start in zip(self.takes, self.starts)
-        ]
+    def words(self, tts: TTS) -> list[list[Interval]]:
+        """When the words of each sentence are said. UserError as by ``TTS.times``."""
+        spoken = [take.spoken for take in self.takes]
+        said = [tts.times(sentence.text, sentence.phones, sentence.begun)[0] for sentence in spoken]
+        return [[word.later(start) for word in words] for words, start in zip(said, self.starts)]
 
 
 class Line(NamedTuple):

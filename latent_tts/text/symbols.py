@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from latent_tts.errors import UserError
+from latent_tts.files import write_whole
 
 PAD = "<pad>"
 WORD_SPACE = "_"
@@ -61,11 +62,8 @@ class SymbolTable:
             raise UserError(f"{path}: {error}") from None
 
     def write(self, path: str | os.PathLike) -> None:
-        """Write the table, one symbol per line, so that `path` is never seen half written."""
-        path = Path(path)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        beside.write_text("".join(f"{symbol}\n" for symbol in self.symbols), "utf-8")
-        os.replace(beside, path)
+        """Write the table, one symbol per line, whole or not at all; UserError where that cannot be done."""
+        write_whole(path, "".join(f"{symbol}\n" for symbol in self.symbols).encode())
 
     def ids(self, tokens: Iterable[str]) -> list[int]:
         """The id of each token; UserError names the first one that the table lacks."""

@@ -9,9 +9,9 @@ import pytest
 
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling
-from latent_tts.studio.perform import LONGEST_TEXT, perform, perform_all, read_parts, script_of, stream
-from latent_tts.studio.takes import Booth
-from latent_tts.tts import PAUSE_SECONDS
+from latent_tts.studio.perform import LONGEST_TEXT, Performance, perform, perform_all, read_parts, script_of, stream
+from latent_tts.studio.takes import Booth, Take
+from latent_tts.tts import PAUSE_SECONDS, Spoken
 
 QUICK = Sampling(steps=2, guidance=1.0)
 
@@ -55,10 +55,31 @@ def test_parts_are_said_as_marked(tts, voice, cast):
 def test_words_have_times_within_their_sentence(tts, cast):
     performance = perform(Booth(tts), script_of(tts, read_parts("Hello there, my friend. Yes."), cast, QUICK))
     first, second = performance.words(tts)
-    assert [word.text for word in first] == ["Hello", "there", "my", "friend"] and len(second) == 1
-    times = [time for word in first for time in word[1:]]
+    assert [word.label for word in first] == ["Hello", "there", "my", "friend"] and len(second) == 1
+    times = [time for word in first for time in word[:2]]
     assert times == sorted(times) and times[-1] <= performance.starts[1]
-    assert performance.starts[1] <= second[0].start < second[0].end <= len(performance.wav) / tts.sample_rate
+    assert performance.starts[1] <= second[0].begin < second[0].end <= len(performance.wav) / tts.sample_rate
+
+
+def said(tts, begun: list[int]) -> Performance:
+    """A sentence of whose phones so many have begun by the end of each frame, 2 s into a sound."""
+    spoken = Spoken("Hi, you.", tuple(tts.phonemizer("Hi, you.")), np.zeros(0, np.float32), np.array(begun), seed=0)
+    return Performance(spoken.wav, [Take(spoken, None, 1)], [2.0])
+
+
+def test_words_are_as_fine_as_their_phones(tts):
+    """The "h" is in the middle of frame 1, the pause in that of frame 4; both phones of "you" share frame 7, so the
+    first is at its quarter; the "." is in the middle of frame 9."""
+    assert tts.phonemizer("Hi, you.") == "_ h ˈaɪ , j uː .".split() and tts.model.frame_rate == 12.5
+    ((hi, you),) = said(tts, [1, 2, 3, 3, 4, 4, 4, 6, 6, 7, 7]).words(tts)
+    assert hi == (pytest.approx(2 + 1.5 / 12.5), pytest.approx(2 + 4.5 / 12.5), "Hi")
+    assert you == (pytest.approx(2 + 7.25 / 12.5), pytest.approx(2 + 9.5 / 12.5), "you")
+
+
+def test_a_model_without_times_has_no_captions(tts):
+    with pytest.raises(UserError, match="does not know when it says what; leave captions out") as refused:
+        said(tts, [-1] * 11).words(tts)
+    assert "\n" not in str(refused.value)
 
 
 def test_scripts_spoken_together_are_each_itself(tts, cast):

@@ -60,7 +60,7 @@ def word(kind: str, rng: np.random.Generator) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=1080)
+    parser.add_argument("--count", type=int, default=720)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng, found = np.random.default_rng(options.seed), {}
