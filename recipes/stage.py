@@ -21,8 +21,6 @@ from latent_tts.memory import peak_resident
 
 Item = TypeVar("Item")
 
-Item = TypeVar("Item")
-
 
 def stage(main: Callable[[list[str] | None], None]) -> Callable[..., int]:
     """Make ``main(argv)`` a command: 0 when it returns, 2 and one line on stderr for what the user can put right."""

@@ -7,7 +7,7 @@
 #   --corpus_dir DIR             where the recordings are
 #   --download "PART ..."        fetch these parts of the corpus into --corpus_dir first; nothing is fetched unasked
 #   --work_dir DIR               where data/ dump/ exp/ go, with the logs in exp/log/
-#   --data_prep FILE             what prepares the corpus; default: recipes/prepare.py
+#   --data_prep FILE             what prepares the corpus, in parts as --nj and --cluster say; default: recipes/prepare.py
 #   --data_prep_options "..."    more options for it, for instance "--train train-clean-360"
 #   --sample_rate N              Hz, of the codec and the aligner
 #   --codec_config --aligner_config --lm_config FILE
@@ -105,7 +105,7 @@ speak() {
 
 # score FOLDER NAME: what was spoken there, its row called NAME.
 score() {
-  once "score_$(basename "$1")" "$1/score.json" "$python" "$recipes/score.py" --trials "$list" --wavs "$1/wav" \
+  spread "score_$(basename "$1")" "$1/score.json" "$python" "$recipes/score.py" --trials "$list" --wavs "$1/wav" \
     --out "$1" --name "$2" ${whisper:+--whisper "$whisper"}
 }
 
@@ -154,10 +154,13 @@ if wanted 0 "corpus"; then
   echo "  corpus: $corpus_dir" >&2
 fi
 if wanted 1 "data directories"; then
+  parts=()
+  # shellcheck disable=SC2206
+  [ -z "$data_prep" ] || parts=(--nj "$nj" --cluster "$cluster" --logs "$logs" --slurm $slurm)
   # shellcheck disable=SC2086
   once data_prep "$data/test/wav.scp" \
     "$python" "${data_prep:-$recipes/prepare.py}" ${corpus:+--corpus "$corpus"} \
-    --corpus_dir "$corpus_dir" --data_dir "$data" $data_prep_options
+    --corpus_dir "$corpus_dir" --data_dir "$data" "${parts[@]}" $data_prep_options
 fi
 if wanted 2 "sound and phones"; then
   for split in train valid test; do

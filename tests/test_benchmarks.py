@@ -301,6 +301,20 @@ def test_what_a_corpus_costs(load, tmp_path):
     costs = [stages.Cost("encode", 0.02, 0.5, 0.25), stages.Cost("synthesize", 0.25, 1.0, 0.5)]
     encode, synthesize = stages.cost_table(costs, hours=1000, jobs=10).splitlines()[2:]
     assert encode == "| encode | 50 | 20 | 2.0 | 500 | 0.25 |" and synthesize == "| synthesize | 4 |  |  |  | 0.50 |"
+    (train,) = stages.cost_table([stages.Cost("train lm", 1.25, 0, 2.0)], hours=1000, jobs=10).splitlines()[2:]
+    assert train == "| train lm | 0.80 | 1,250 |  |  | 2.00 |"
+
+
+def test_a_training_s_pace_is_read(load, tmp_path):
+    """One dictionary for each time that it was logged, without what else is on the dashboard."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(tmp_path / "tensorboard")) as board:
+        for step, cores in ((7, 0.5), (15, 1.0)):
+            for name, value in (("run/cores", cores), ("run/frames_per_second", 8.0), ("lm/loss", 3.0)):
+                board.add_scalar(name, value, step)
+    phases = load("stages").paces(tmp_path)
+    assert phases == [{"run/cores": cores, "run/frames_per_second": 8.0} for cores in (0.5, 1.0)]
 
 
 def test_a_stage_s_summary_is_read(load, stage, capsys):

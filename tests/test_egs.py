@@ -88,11 +88,12 @@ def test_librilight_with_libriheavy(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not WHISPER, reason="LATENT_TTS_WHISPER names no folder of a recogniser (tools/get_whisper.sh)")
 def test_librilight_with_a_recogniser(tmp_path):
-    """Cut by a voice activity detector and read by Whisper, in two processes; run again, nothing is done twice."""
+    """Cut by a voice activity detector and read by Whisper, in two parts; run again, nothing is done twice."""
     libri_light.make(tmp_path / "light")
-    options = f"--whisper {WHISPER} --every 9 --nj 2 --min_logprob -2"
-    where = ("--corpus_dir", tmp_path / "light", "--work_dir", tmp_path, "--stop_stage", 2)
+    options = f"--whisper {WHISPER} --every 9 --min_logprob -2"
+    where = ("--corpus_dir", tmp_path / "light", "--work_dir", tmp_path, "--stop_stage", 2, "--nj", 2)
     run("librilight", *where, "--data_prep_options", options)
+    assert all((tmp_path / f"exp/log/{name}.2.log").exists() for name in ("segment", "transcribe", "phones_train"))
     found = splits(tmp_path)
     assert all(3 <= entry.seconds <= 20.1 for entries in found.values() for entry in entries)
     assert sum(len(entries) for entries in found.values()) > 18
@@ -100,6 +101,14 @@ def test_librilight_with_a_recogniser(tmp_path):
     (tmp_path / "data/test/wav.scp").unlink()
     said = run("librilight", *where, "--data_prep_options", options)
     assert (tmp_path / "data/long/transcripts.tsv").stat().st_mtime_ns == before and "transcribe: " not in said
+
+
+def test_librilight_is_cut_and_read_where_the_stages_run(tmp_path):
+    cluster = ("--nj", 8, "--cluster", "slurm", "--slurm", "partition=a time=60", "--data_prep_options", "--whisper w")
+    where = ("--corpus_dir", tmp_path, "--work_dir", tmp_path, "--stop_stage", 1)
+    said = run("librilight", *where, *cluster, "--dry_run")
+    array = f"--nj 8 --cluster slurm --logs {tmp_path}/exp/log --slurm partition=a time=60 --whisper w"
+    assert "/data_prep.py " in said and array in said
 
 
 def test_librilight_wants_texts_and_a_sound_corpus(tmp_path):

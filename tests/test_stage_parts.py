@@ -14,7 +14,8 @@ from latent_tts import audio
 from latent_tts.data.kaldi import Entry, write_data_dir
 from latent_tts.data.row_file import RowFile
 from latent_tts.errors import UserError
-from latent_tts.evaluate.trials import Trial, write_trials
+from latent_tts.evaluate import speed
+from latent_tts.evaluate.trials import Trial, read_trials, write_trials
 
 TEXTS = ("One two.", "Three, four.", "Five six seven?", "Eight.", "Nine ten.", "2 + 2", "Yes!")
 
@@ -87,6 +88,29 @@ def test_speech_in_parts_needs_its_table(work, model, stage, capsys):
     options = ("--model", model, "--trials", work / "trials.tsv", "--out", work / "wav")
     assert stage("synthesize", *options, "--part", "1/2") == 2
     assert "need --scp" in capsys.readouterr().err and not (work / "wav").exists()
+
+
+def test_a_score_in_two_parts(work, stage, capsys):
+    """The same score.json to the last digit of its intervals, the same table, page and pictures."""
+    for package in ("resemblyzer", "speechmos", "matplotlib"):
+        pytest.importorskip(package)
+    write_trials(work / "three.tsv", read_trials(work / "trials.tsv")[:3])
+    for number in range(3):
+        speed.note(work, f"ann-{number}", 0.5 + number, 2.0, engine="torch", threads=1, seed=0)
+    score = ("score", "--trials", work / "three.tsv", "--wavs", work, "--pictures", 2)
+    parts = (*score, "--out", work / "parts")
+    assert stage(*score, "--out", work / "whole") == 0
+    table = capsys.readouterr().out
+    assert [stage(*parts, "--part", f"{number}/2") for number in (2, 1)] == [0, 0]
+    assert {path.name for path in (work / "parts").iterdir()} == {"pictures", "score.json.1.of.2", "score.json.2.of.2"}
+    assert stage(*parts, "--merge", 2) == 0 and capsys.readouterr().out == table
+    whole, joined = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in (work / "whole", work / "parts")
+    )
+    assert joined == whole and len(whole) == 5
+    figures = json.loads((work / "parts/score.json").read_text())
+    assert figures["utterances"] == 3 and figures["dnsmos_ovrl"]["interval"][0] < figures["dnsmos_ovrl"]["value"]
 
 
 class TestRowFile:

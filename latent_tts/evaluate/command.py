@@ -6,11 +6,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from latent_tts.errors import UserError
 from latent_tts.evaluate.report import SYSTEMS, markdown_table, write_score
 from latent_tts.files import write_whole
+
+if TYPE_CHECKING:
+    from latent_tts.evaluate.trials import Trial
 
 
 def evaluate(argv: list[str], parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> None:
@@ -36,23 +41,32 @@ def parser(parser_class: type[argparse.ArgumentParser]) -> argparse.ArgumentPars
     add("--count", type=_natural, default=30, metavar="N", help="how many of the data directory; default: 30")
     names = ", ".join(SYSTEMS)
     add("--systems", nargs="+", choices=SYSTEMS, default=tuple(SYSTEMS), metavar="NAME", help=f"of {names}")
+    _add_shared(codec, drawn=3)
     about = "Score spoken trials: what a recogniser hears, similarity to the reference, DNSMOS; a page to look at."
     speech = verbs.add_parser("speech", help="the trials of a list, spoken", description=about)
     speech.set_defaults(run=_speech)
-    add = speech.add_argument
+    add_speech(speech)
+    return top
+
+
+def add_speech(parser: argparse.ArgumentParser) -> None:
+    """The options of ``speech``."""
+    add = parser.add_argument
     add("--trials", type=Path, required=True, metavar="FILE", help="the trial list, or one of Seed-TTS, F5-TTS, VALL-E")
     add("--librispeech", type=Path, metavar="DIR", help="folder of the prompts of F5-TTS's list, such as test-clean")
     add("--wavs", type=Path, required=True, metavar="DIR", help="folder with <trial id>.wav")
     add("--name", metavar="NAME", help="of the row; default: of the folder")
     about = "similarity by this WavLMForXVector folder, too, such as one of wavlm-base-plus-sv"
     add("--similarity_model", "--similarity-model", type=Path, metavar="DIR", help=about)
+    _add_shared(parser, drawn=50)
+
+
+def _add_shared(parser: argparse.ArgumentParser, drawn: int) -> None:
+    add = parser.add_argument
     about = "Whisper: a CTranslate2 folder (tools/get_whisper.sh), a Hugging Face one or its name; none: no WER"
-    for each, drawn in ((codec, 3), (speech, 50)):
-        add = each.add_argument
-        add("--whisper", type=Path, metavar="DIR", help=about)
-        add("--out", type=Path, required=True, metavar="DIR", help="folder for score.json, row.md, pictures")
-        add("--pictures", type=_natural, default=drawn, metavar="N", help=f"how many are drawn; default: {drawn}")
-    return top
+    add("--whisper", type=Path, metavar="DIR", help=about)
+    add("--out", type=Path, required=True, metavar="DIR", help="folder for score.json, row.md, pictures")
+    add("--pictures", type=_natural, default=drawn, metavar="N", help=f"how many are drawn; default: {drawn}")
 
 
 def _natural(text: str) -> int:
@@ -81,25 +95,53 @@ def _codec(options: argparse.Namespace) -> None:
 
 
 def _speech(options: argparse.Namespace) -> None:
-    from latent_tts import audio
+    trials = speech_trials(options)
+    rows = measure_speech(options, trials)
+    draw_speech(options, trials[: options.pictures])
+    leave_speech(options, trials, rows)
+
+
+def speech_trials(options: argparse.Namespace) -> list[Trial]:
+    """The trials that the options of ``speech`` name, with a folder to leave their score in. UserError for what is
+    missing."""
     from latent_tts.evaluate.hugging_face import require_folder
-    from latent_tts.evaluate.page import write_page
-    from latent_tts.evaluate.pictures import Spectrogram, draw
-    from latent_tts.evaluate.score import score_speech
     from latent_tts.evaluate.trials import read_trials
 
     _require(options)
     if options.similarity_model:
         require_folder(options.similarity_model, "a WavLMForXVector model")
-    trials, folder = read_trials(options.trials, options.librispeech), _folder(options.out)
-    score = score_speech(trials, options.wavs, options.whisper, _threads(), options.similarity_model)
-    for trial in trials[: options.pictures]:
+    trials = read_trials(options.trials, options.librispeech)
+    _folder(options.out)
+    return trials
+
+
+def measure_speech(options: argparse.Namespace, trials: Sequence[Trial]) -> list[dict]:
+    """A row of the score for each of ``trials``, which may be a share of all."""
+    from latent_tts.evaluate.score import speech_rows
+
+    return speech_rows(trials, options.wavs, options.whisper, _threads(), options.similarity_model)
+
+
+def draw_speech(options: argparse.Namespace, trials: Sequence[Trial]) -> None:
+    """A picture of the reference and of the speech of each of ``trials``."""
+    from latent_tts import audio
+    from latent_tts.evaluate.pictures import Spectrogram, draw
+
+    for trial in trials:
         heard = Spectrogram(f"reference: {trial.speaker}", *audio.read(trial.reference))
         spoken = Spectrogram(f"speech: {trial.text}", *audio.read(options.wavs / f"{trial.id}.wav"))
-        draw(folder / "pictures" / f"{trial.id}.png", [heard, spoken])
+        draw(options.out / "pictures" / f"{trial.id}.png", [heard, spoken])
+
+
+def leave_speech(options: argparse.Namespace, trials: Sequence[Trial], rows: list[dict]) -> None:
+    """Leave report.html, row.md and score.json of all trials and their rows."""
+    from latent_tts.evaluate.page import write_page
+    from latent_tts.evaluate.score import figures_of
+
+    score = figures_of(rows, options.wavs, options.whisper, options.similarity_model)
     name = options.name or options.wavs.name
-    write_page(folder / "report.html", name, score, trials, options.wavs, folder / "pictures")
-    _leave(folder, score, {name: score})
+    write_page(options.out / "report.html", name, score, trials, options.wavs, options.out / "pictures")
+    _leave(options.out, score, {name: score})
 
 
 def _require(options: argparse.Namespace) -> None:

@@ -83,7 +83,6 @@ class XVectorEncoder:
 
         self.extractor = _loaded(AutoFeatureExtractor, folder)
         self.model = _model(WavLMForXVector, folder)
-        self.name = f"WavLMForXVector {Path(folder).resolve().name}"
 
     @torch.inference_mode()
     def embed(self, wav: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -93,6 +92,11 @@ class XVectorEncoder:
             return np.zeros(self.model.config.xvector_output_dim, dtype=np.float32)
         heard = self.extractor(wav, sampling_rate=RATE, return_tensors="pt")
         return self.model(**heard).embeddings[0].numpy()
+
+
+def xvector_name(folder: str | Path) -> str:
+    """What scores call the speaker model of a folder."""
+    return f"WavLMForXVector {Path(folder).resolve().name}"
 
 
 def is_folder(source: str | Path) -> bool:

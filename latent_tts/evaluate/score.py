@@ -14,7 +14,7 @@ from tqdm import tqdm
 from latent_tts import audio
 from latent_tts.errors import UserError
 from latent_tts.evaluate import quality, similarity, speed, wer
-from latent_tts.evaluate.hugging_face import XVectorEncoder
+from latent_tts.evaluate.hugging_face import XVectorEncoder, xvector_name
 from latent_tts.evaluate.leak import leaked_words
 from latent_tts.evaluate.report import BOOTSTRAP, figure
 from latent_tts.evaluate.trials import Trial
@@ -45,22 +45,59 @@ def score_speech(
     ``xvector_extractor``, ``bootstrap``, and ``each``: the same per utterance, ``leak`` in words. Raises UserError if a
     file or a package is missing.
     """
+    each = speech_rows(trials, wav_dir, whisper_dir, threads, similarity_model)
+    return figures_of(each, wav_dir, whisper_dir, similarity_model)
+
+
+def speech_rows(
+    trials: Sequence[Trial],
+    wav_dir: str | Path,
+    whisper_dir: str | Path | None = None,
+    threads: int = 1,
+    similarity_model: str | Path | None = None,
+) -> list[dict]:
+    """What ``score_speech`` says of each utterance. A row depends on its own trial alone, so the trials may be shared
+    out. Sounds are decoded once, a reference as it comes. UserError if a file or a package is missing.
+    """
     require_packages(whisper_dir)
     wavs = {trial.id: Path(wav_dir) / f"{trial.id}.wav" for trial in trials}
     _require(wavs)
     recogniser = wer.load_recogniser(whisper_dir, threads) if whisper_dir else None
-    embeds, names = _extractors(similarity_model)
-    took = speed.read(wav_dir, wavs)
-    each, readings = _measured(trials, wavs, recogniser, embeds, took)
-    leak = {"leak": figure([float(row["leak"] > 0) for row in each]) if readings else None}
-    figures = _figures(each, readings, (*embeds, *DNSMOS))
+    embeds, took = _extractors(similarity_model), speed.read(wav_dir, wavs)
+    reference = lru_cache(1)(audio.read)
+    voice = cache(lambda key, path: embeds[key](*reference(path)))
+    said = cache(lambda path: _heard(recogniser, reference(path)))
+    each = []
+    for trial in tqdm(trials, desc="score", unit="utt", disable=not sys.stderr.isatty()):
+        sound = wav, sample_rate = audio.read(wavs[trial.id], max_seconds=None)
+        row = {"id": trial.id, "speaker": trial.speaker, "seconds": len(wav) / sample_rate, "text": trial.text}
+        if recogniser:
+            row |= _reading_row(wer.compare(trial.text, _heard(recogniser, sound)))
+            row["leak"] = leaked_words(trial.text, trial.reference_text or said(trial.reference), row["heard"])
+        if trial.id in took:
+            row["real_time"] = took[trial.id]["spent"] / took[trial.id]["seconds"]
+        for key, embed in embeds.items():
+            row[key] = similarity.cosine(embed(wav, sample_rate), voice(key, trial.reference))
+        each.append(row | _dnsmos_row(wav, sample_rate))
+    return each
+
+
+def figures_of(
+    each: list[dict],
+    wav_dir: str | Path,
+    whisper_dir: str | Path | None = None,
+    similarity_model: str | Path | None = None,
+) -> dict:
+    """What ``score_speech`` returns, of the rows of all trials in their order."""
+    trials, readings = [row["id"] for row in each], _readings(each)
+    own = {"xvector_extractor": xvector_name(similarity_model)} if similarity_model else {}
     return {
         **_instruments(whisper_dir),
-        **names,
-        **speed.figures(took, wavs),
+        **own,
+        **speed.figures(speed.read(wav_dir, trials), trials),
         **_shares(readings),
-        **leak,
-        **figures,
+        "leak": figure([float(row["leak"] > 0) for row in readings]) if readings else None,
+        **_figures(each, ("similarity", *(["similarity_xvector"] if own else []), *DNSMOS)),
     }
 
 
@@ -84,8 +121,8 @@ def score_reconstructions(
     for name, made in systems.items():
         _require({utt: made.get(utt, Path(f"{utt} of {name} (not given)")) for utt in originals})
     recogniser = wer.load_recogniser(whisper_dir, threads) if whisper_dir else None
-    each, readings = _compared(originals, systems, texts or {}, recogniser)
-    figures = {name: _figures(each[name], readings[name], RECONSTRUCTION) for name in systems}
+    each = _compared(originals, systems, texts or {}, recogniser)
+    figures = {name: _figures(each[name], RECONSTRUCTION) for name in systems}
     return {**_instruments(whisper_dir), "mel_distance": quality.MEL_DISTANCE, "systems": figures}
 
 
@@ -103,37 +140,13 @@ def require_packages(whisper_dir: str | Path | None = None, *others: str) -> Non
         )
 
 
-def _measured(
-    trials: Sequence[Trial], wavs: Mapping[str, Path], recogniser, embeds: Mapping[str, Embed], took: Mapping[str, dict]
-) -> tuple[list[dict], list[wer.Reading]]:
-    """A row for each trial, and with a recogniser what it read. Sounds are decoded once, a reference as it comes."""
-    reference = lru_cache(1)(audio.read)
-    voice = cache(lambda key, path: embeds[key](*reference(path)))
-    said = cache(lambda path: _heard(recogniser, reference(path)))
-    each, readings = [], []
-    for trial in tqdm(trials, desc="score", unit="utt", disable=not sys.stderr.isatty()):
-        sound = wav, sample_rate = audio.read(wavs[trial.id], max_seconds=None)
-        row = {"id": trial.id, "speaker": trial.speaker, "seconds": len(wav) / sample_rate, "text": trial.text}
-        if recogniser:
-            readings.append(wer.compare(trial.text, _heard(recogniser, sound)))
-            row |= _reading_row(readings[-1])
-            row["leak"] = leaked_words(trial.text, trial.reference_text or said(trial.reference), row["heard"])
-        if trial.id in took:
-            row["real_time"] = took[trial.id]["spent"] / took[trial.id]["seconds"]
-        for key, embed in embeds.items():
-            row[key] = similarity.cosine(embed(wav, sample_rate), voice(key, trial.reference))
-        each.append(row | _dnsmos_row(wav, sample_rate))
-    return each, readings
-
-
 def _compared(
     originals: Mapping[str, Path], systems: Mapping[str, Mapping[str, Path]], texts: Mapping[str, str], recogniser
-) -> tuple[dict[str, list[dict]], dict[str, list[wer.Reading]]]:
-    """For each system a row for each original, and with a recogniser what it read of those with a text. A sound is
-    decoded once."""
+) -> dict[str, list[dict]]:
+    """For each system a row for each original, with what a recogniser read of those with a text. A sound is decoded
+    once."""
     embed = partial(similarity.embed, similarity.load_encoder())
     each: dict[str, list[dict]] = {name: [] for name in systems}
-    readings: dict[str, list[wer.Reading]] = {name: [] for name in systems}
     for utt in tqdm(sorted(originals), desc="score", unit="utt", disable=not sys.stderr.isatty()):
         paths = dict.fromkeys([originals[utt], *(made[utt] for made in systems.values())])
         sounds = {path: audio.read(path, max_seconds=None) for path in paths}
@@ -143,12 +156,11 @@ def _compared(
             wav = audio.resample(*_first_minute(sounds[made[utt]]), sample_rate)
             row = {"id": utt, "seconds": len(wav) / sample_rate}
             if recogniser and wer.standardise(text):
-                readings[name].append(wer.compare(text, _heard(recogniser, sounds[made[utt]])))
-                row |= _reading_row(readings[name][-1])
+                row |= _reading_row(wer.compare(text, _heard(recogniser, sounds[made[utt]])))
             row |= _pair_row(original, wav, sample_rate)
             row["similarity"] = similarity.cosine(embed(wav, sample_rate), voice)
             each[name].append(row | _dnsmos_row(wav, sample_rate))
-    return each, readings
+    return each
 
 
 def _first_minute(sound: Sound) -> Sound:
@@ -166,8 +178,9 @@ def _pair_row(original: np.ndarray, made: np.ndarray, sample_rate: int) -> dict[
     }
 
 
-def _figures(each: list[dict], readings: list[wer.Reading], names: Sequence[str]) -> dict:
+def _figures(each: list[dict], names: Sequence[str]) -> dict:
     """The figures over all rows, and the rows."""
+    readings = _readings(each)
     return {
         "utterances": len(each),
         "read": len(readings),
@@ -188,14 +201,11 @@ def _instruments(whisper_dir: str | Path | None) -> dict[str, object]:
     }
 
 
-def _extractors(model: str | Path | None) -> tuple[dict[str, Embed], dict[str, str]]:
-    """What turns (wav (T,), sample rate) into an embedding, by the name of its column; the name of the user's own."""
+def _extractors(model: str | Path | None) -> dict[str, Embed]:
+    """What turns (wav (T,), sample rate) into an embedding, by the name of its column."""
     encoder = similarity.load_encoder()
     embeds: dict[str, Embed] = {"similarity": lambda wav, rate: similarity.embed(encoder, wav, rate)}
-    if model is None:
-        return embeds, {}
-    own = XVectorEncoder(model)
-    return embeds | {"similarity_xvector": own.embed}, {"xvector_extractor": own.name}
+    return embeds | {"similarity_xvector": XVectorEncoder(model).embed} if model else embeds
 
 
 def _require(wavs: Mapping[str, Path]) -> None:
@@ -215,24 +225,29 @@ def _reading_row(reading: wer.Reading) -> dict[str, str | float]:
     return {"heard": reading.hypothesis, "wer": reading.wer, "cer": reading.cer, **counts}
 
 
-def _shares(readings: Sequence[wer.Reading]) -> dict[str, dict | None]:
+def _readings(each: Sequence[Mapping]) -> list[Mapping]:
+    """The rows that a recogniser has read."""
+    return [row for row in each if "heard" in row]
+
+
+def _shares(readings: Sequence[Mapping]) -> dict[str, dict | None]:
     """Of how many utterances something is true."""
     if not readings:
         return {"share_over_half": None}
-    faults = {f"share_{name}": figure([float(getattr(r, name) > 0) for r in readings]) for name in FAULTS}
-    return {"share_over_half": figure([float(r.wer > 0.5) for r in readings]), **faults}
+    faults = {f"share_{name}": figure([float(row[name] > 0) for row in readings]) for name in FAULTS}
+    return {"share_over_half": figure([float(row["wer"] > 0.5) for row in readings]), **faults}
 
 
 def _dnsmos_row(wav: np.ndarray, sample_rate: int) -> dict[str, float]:
     return {f"dnsmos_{name}": value for name, value in quality.dnsmos(wav, sample_rate).items()}
 
 
-def _error_figures(readings: Sequence[wer.Reading]) -> dict[str, dict | None]:
+def _error_figures(readings: Sequence[Mapping]) -> dict[str, dict | None]:
     if not readings:
         return {"wer": None, "cer": None}
     return {
-        "wer": figure([r.word_errors for r in readings], [r.words for r in readings]),
-        "cer": figure([r.char_errors for r in readings], [r.chars for r in readings]),
+        "wer": figure([row["word_errors"] for row in readings], [row["words"] for row in readings]),
+        "cer": figure([row["char_errors"] for row in readings], [row["chars"] for row in readings]),
     }
 
 

@@ -281,15 +281,16 @@ def _named_tensors(batch: object) -> dict[str, Tensor]:
 
 class Pace(lightning.Callback):
     """Logs ``run/steps_per_second`` since it last did (validation and checkpoints count), what the task heard in that
-    time in all processes (``run/frames_per_second`` or ``run/sound_per_second``, seconds of it), and peaks of memory so
-    far in GiB: ``run/resident_gib`` of this process and, on a GPU, ``run/cuda_gib`` of its tensors.
+    time in all processes (``run/frames_per_second`` or ``run/sound_per_second``, seconds of it), how many processors
+    this process kept busy (``run/cores``), and peaks of memory so far in GiB: ``run/resident_gib`` of this process and,
+    on a GPU, ``run/cuda_gib`` of its tensors.
     """
 
     def on_train_start(self, trainer, pl_module) -> None:
         self.begin(pl_module)
 
     def begin(self, task: lightning.LightningModule) -> None:
-        self.step, self.time, self.heard = int(task.step), time.monotonic(), 0.0
+        self.step, self.time, self.worked, self.heard = int(task.step), time.monotonic(), time.process_time(), 0.0
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         step, (name, amount) = int(pl_module.step), pl_module.heard(batch)
@@ -299,6 +300,7 @@ class Pace(lightning.Callback):
         spent = time.monotonic() - self.time
         heard = trainer.strategy.reduce(torch.tensor(self.heard, device=pl_module.device), reduce_op="sum")
         figures = {"run/steps_per_second": (step - self.step) / spent, f"run/{name}_per_second": heard.item() / spent}
+        figures["run/cores"] = (time.process_time() - self.worked) / spent
         figures["run/resident_gib"] = peak_resident()
         if pl_module.device.type == "cuda":
             figures["run/cuda_gib"] = torch.cuda.max_memory_allocated(pl_module.device) / 2**30

@@ -66,7 +66,7 @@ def noise():
 def test_voices_by_the_users_model(wavlm, noise):
     encoder = XVectorEncoder(wavlm)
     voice = encoder.embed(noise, 16000)
-    assert voice.shape == (12,) and np.isfinite(voice).all() and encoder.name == "WavLMForXVector tiny-wavlm-sv"
+    assert voice.shape == (12,) and np.isfinite(voice).all()
     at_24k = encoder.embed(audio.resample(noise, 16000, 24000), 24000)
     assert similarity.cosine(voice, at_24k) > 0.99
     assert not encoder.embed(noise[:100], 16000).any() and not encoder.embed(0 * noise, 16000).any()

@@ -333,6 +333,7 @@ def test_the_dashboard_shows_numbers_sounds_and_pictures(tmp_path):
     seconds = 2 * 5 * CODEC.hop_length / CODEC.sample_rate  # of a batch
     assert [e.value for e in heard] == pytest.approx([e.value * seconds for e in pace])
     assert 0.05 < memory[0].value <= memory[-1].value <= peak_resident()
+    assert all(event.value > 0 for event in board.Scalars("run/cores"))
 
 
 def write_packs(folder: Path, wav: torch.Tensor) -> None:

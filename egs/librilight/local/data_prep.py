@@ -9,7 +9,8 @@ From Libriheavy's manifests, which say where to cut and what is said, or by a vo
     data/libriheavy/            wav.scp, segments and text of the manifests, in place of data/long
     data/train, valid, test     recipes/prepare.py, to which all other options go
 
-What is there is kept. For a job array, run segment.py and transcribe.py by hand with --part I/N, and --merge N.
+What is there is kept. recipes/tts.sh passes on its --nj and --cluster: segment.py and transcribe.py are done in as many
+parts there.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ def main(argv: list[str] | None = None) -> int:
     add("--whisper", type=Path, help="recogniser where there are no manifests (tools/get_whisper.sh)")
     add("--shortest", type=float, default=3.0, help="seconds of an utterance")
     add("--longest", type=float, default=20.0, help="seconds of an utterance")
-    add("--nj", type=int, default=1, help="processes that cut and listen")
+    add("--nj", type=int, default=1, help="parts in which they are cut and read")
+    add("--cluster", choices=["local", "slurm"], default="local", help="where these parts run")
+    add("--slurm", nargs="*", default=[], metavar="KEY=VALUE", help="for sbatch")
+    add("--logs", type=Path, default=Path("exp/log"), help="folder for their logs")
     options, rest = parser.parse_known_args(argv)
     try:
         folder, transcripts = utterances(options)
@@ -65,8 +69,8 @@ def utterances(options: argparse.Namespace) -> tuple[Path, list]:
         from_manifests(options, recordings, folder)
     else:
         lengths = ["--shortest", options.shortest, "--longest", options.longest]
-        in_processes(options.nj, "segment", "--scp", folder / "wav.scp", "--out", segments, *lengths)
-        in_processes(options.nj, "transcribe", "--data_dir", folder, "--out", table, "--whisper", options.whisper)
+        in_parts(options, "segment", segments, "--scp", folder / "wav.scp", *lengths)
+        in_parts(options, "transcribe", table, "--data_dir", folder, "--whisper", options.whisper)
         transcripts = ["--transcripts", table]
     lines = (line.split() for line in segments.read_text("utf-8").splitlines())
     write_table(folder / "utt2spk", {utt: recordings[name].spk for utt, name, *_ in lines if name in recordings})
@@ -101,15 +105,15 @@ def from_manifests(options: argparse.Namespace, recordings: dict[str, Recording]
     write_segments(folder / "segments", {name: (cut.recording, cut.span) for name, cut in names.items()})
 
 
-def in_processes(count: int, stage: str, *arguments: object) -> None:
-    """Run a stage in ``count`` parts at once and join them. UserError where one fails: it has said why."""
-    command = [sys.executable, str(RECIPES / f"{stage}.py"), *map(str, arguments)]
-    parts = [["--part", f"{number}/{count}"] for number in range(1, count + 1)]
-    running = [subprocess.Popen([*command, *part]) for part in (parts if count > 1 else [[]])]
-    failed = sum(process.wait() != 0 for process in running)
-    if not failed and count > 1:
-        failed = subprocess.run([*command, "--merge", str(count)]).returncode
-    if failed:
+def in_parts(options: argparse.Namespace, stage: str, left: Path, *arguments: object) -> None:
+    """Run a stage that leaves ``left``, unless it is there. UserError where it fails: it has said why."""
+    if left.exists():
+        return
+    command = [sys.executable, RECIPES / f"{stage}.py", "--out", left, *arguments]
+    if options.nj > 1 or options.cluster != "local":
+        array = ["--nj", options.nj, "--cluster", options.cluster, "--name", stage, "--logs", options.logs]
+        command = [sys.executable, RECIPES / "job_array.py", *array, "--slurm", *options.slurm, "--", *command]
+    if subprocess.run(list(map(str, command))).returncode:
         raise UserError(f"{stage}.py failed, see above; run this again to go on")
 
 
