@@ -76,6 +76,7 @@ class Sampling:
     ``steps`` of the head's solver, ``guidance`` (1 = none) towards the condition, ``temperature`` of the frames'
     noise, ``duration_temperature`` of the phones' lengths, ``speed`` (2 = twice as fast), ``seed`` of all noise: one
     for every row of a batch, or a tuple with one for each. The lengths of phones and the speed are those of a pointer.
+    ``likeness`` is how far a voice that drifts is taken back to its reference (``lm.likeness``), 0 not at all.
     A model of codes has no noise to scale: it draws them from its ``code_temperature``'s distribution and there from
     the likeliest that have ``top_p`` of it together.
     """
@@ -88,6 +89,7 @@ class Sampling:
     speed: float = 1.0
     top_p: float = 0.8
     code_temperature: float = 1.0
+    likeness: float = 0.0
 
     def __post_init__(self):
         limits = {
@@ -98,6 +100,7 @@ class Sampling:
             "speed": (0.25, 4),
             "top_p": (0, 1),
             "code_temperature": (0, 2),
+            "likeness": (0, 1),
         }
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:

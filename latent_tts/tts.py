@@ -15,6 +15,7 @@ from latent_tts.align.intervals import Interval, phone_intervals, word_intervals
 from latent_tts.engine.choice import load_model
 from latent_tts.errors import UserError
 from latent_tts.frames import Chunk, Sampling, Utterances, Voice, stack
+from latent_tts.lm.likeness import kept_alike
 from latent_tts.lm.pointer import onsets_of
 from latent_tts.model_files import SHIPPED, load_symbols, voice_hash
 from latent_tts.text.normalize import normalize, split_sentences
@@ -121,7 +122,8 @@ class TTS:
         for i, phones in enumerate(self.sentences(text)):
             if i:
                 yield self._pause
-            yield from self._faded(self._decode(self.model.generate(self.prompt(phones, voice), sampling)))
+            made = self.model.generate(self.prompt(phones, voice), sampling)
+            yield from self._faded(self._decode(kept_alike(made, voice.frames, sampling.likeness)))
 
     def timed(self, text: str, voice: Voice, sampling: Sampling = Sampling()) -> Timed:
         """What ``speak`` says, with the times of words and phones. UserError as by ``times``."""
@@ -177,7 +179,8 @@ class TTS:
         whichever row needs frames has the next ones of all of them made."""
         begun: list[list[int]] = [[] for _ in prompts]
         feeds = _split(self.model.generate(stack(list(prompts)), sampling), begun)
-        return [Row(self._faded(self._decode(feed)), phones) for feed, phones in zip(feeds, begun)]
+        alike = (kept_alike(feed, prompt.frames[0], sampling.likeness) for feed, prompt in zip(feeds, prompts))
+        return [Row(self._faded(self._decode(feed)), phones) for feed, phones in zip(alike, begun)]
 
     def say(
         self, sentences: Sequence[str], voices: Sequence[Voice], sampling: Sampling = Sampling()

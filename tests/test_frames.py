@@ -42,7 +42,7 @@ def test_a_batch_moves_as_a_whole():
         {"seed": -1}, {"seed": 2**63}, {"seed": (1, -1)},
         {"steps": 0}, {"steps": 1001}, {"guidance": -0.1}, {"guidance": 21},
         {"temperature": -1}, {"temperature": float("nan")}, {"duration_temperature": 3}, {"speed": 0.2},
-        {"speed": float("inf")},
+        {"speed": float("inf")}, {"likeness": 1.1},
     ],
 )  # fmt: skip
 def test_sampling_has_limits(values):

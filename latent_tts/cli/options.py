@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_TEXT_BYTES = 10 * 2**20
 COMMENT = "AI-generated speech in a cloned voice, made with latent_tts"
-SAMPLING = ("seed", "steps", "guidance", "temperature", "speed", "top_p")
+SAMPLING = ("seed", "steps", "guidance", "temperature", "speed", "top_p", "likeness")
 KINDS = ("wav", "flac", "ogg", "opus", "mp3")
 
 log = logging.getLogger("latent_tts")
@@ -78,6 +78,7 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     add("--temperature", type=float, metavar="X", help="how varied the delivery is, from 0")
     add("--top-p", type=float, metavar="X", help="of a model of codes: what share of the likeliest it draws from, to 1")
     add("--speed", type=float, metavar="X", help="0.25 to 4; 2 is twice as fast")
+    add("--likeness", type=float, metavar="X", help="how far a drifting voice is taken back to the reference, 0 to 1")
     add("--lexicon", metavar="FILE", help="your own pronunciations: a word and its phones on each line")
 
 
