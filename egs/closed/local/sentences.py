@@ -3,8 +3,8 @@
 
     The QUALITY BEING VERB OWNER LOOK THING TIME.
 
-Every place has words of its own, two to four of them, so a model that knows which words a text holds can say it in order,
-and since each word comes with all others, it can know no sentence by heart.
+Every place has words of its own, two to four of them, so a model that knows which words a text holds can say it in
+order, and since each word comes with all others, it can know no sentence by heart.
 """
 
 from __future__ import annotations
