@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# LatentLM, VALL-E and the others on equal terms where all of them can learn to read in minutes: sentences of one form and 28
-# words by forty synthetic speakers. Makes the corpus, frames and codes of it and the trials, then calls recipes/compare.sh.
+# LatentLM, VALL-E and the others on equal terms where reading is as easy as it can be: sentences of one form and 28 words
+# by forty synthetic speakers. Makes the corpus, frames and codes of it and the trials, then calls recipes/compare.sh.
 #
 #   --rvq_codec DIR     model directory of the RVQ twin (README.md says how it is trained); none: no system of codes
 #   --work_dir DIR      where all goes; default: beside this file
