@@ -21,9 +21,9 @@ from pathlib import Path
 
 import torch
 from codec_systems import PEERS, OwnCodec, System
-from timing import cell, conditions, interleave, markdown_table, peak_growth, program, quotients, spread
+from timing import cell, conditions, interleave, markdown_table, peak_growth, quotients, spread
 
-from latent_tts.errors import UserError
+from latent_tts.errors import UserError, program
 from latent_tts.evaluate.report import write_score
 from latent_tts.model_files import SHIPPED
 

@@ -14,9 +14,9 @@ import statistics
 import sys
 from pathlib import Path
 
-from timing import markdown_table, program
+from timing import markdown_table
 
-from latent_tts.errors import UserError
+from latent_tts.errors import UserError, program
 from latent_tts.evaluate.report import write_score
 
 RECORDED = Path(__file__).with_name("recorded.json")

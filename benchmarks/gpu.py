@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from speed import PACKAGES, measure
 from speed_tables import markdown
-from timing import conditions, program
+from timing import conditions
 
-from latent_tts.errors import UserError
+from latent_tts.errors import UserError, program
 from latent_tts.evaluate.report import write_score
 from latent_tts.model_files import SHIPPED
 

@@ -15,11 +15,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from timing import cell, conditions, interleave, markdown_table, program, spread
+from timing import cell, conditions, interleave, markdown_table, spread
 
 from latent_tts import TTS, Sampling, Voice
 from latent_tts.engine.choice import ENGINES
-from latent_tts.errors import UserError
+from latent_tts.errors import UserError, program
 from latent_tts.evaluate.report import write_score
 from latent_tts.evaluate.trials import Trial, read_trials
 from latent_tts.model_dir import load_lm

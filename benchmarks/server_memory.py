@@ -22,10 +22,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from timing import conditions, markdown_table, program
+from timing import conditions, markdown_table
 
 from latent_tts.encoders import FORMATS
-from latent_tts.errors import UserError
+from latent_tts.errors import UserError, program
 from latent_tts.evaluate.report import write_score
 from latent_tts.model_files import SHIPPED
 

@@ -31,9 +31,9 @@ import torch
 from speech_systems import ENGINES, PEERS, RATE, Own, Speaker, build, reference, text_of
 from speed_stages import stages
 from speed_tables import markdown, plot
-from timing import conditions, interleave, program, quotients, spread
+from timing import conditions, interleave, quotients, spread
 
-from latent_tts.errors import UserError
+from latent_tts.errors import UserError, program
 from latent_tts.evaluate.report import write_score
 from latent_tts.model_files import SHIPPED
 

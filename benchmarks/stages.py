@@ -25,12 +25,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from timing import markdown_table, program
+from timing import markdown_table
 
 from latent_tts.data.audio_pack import AudioPack
 from latent_tts.data.cloning import CloningBatches
 from latent_tts.data.frame_pack import FramePack
-from latent_tts.errors import UserError
+from latent_tts.errors import UserError, program
 from latent_tts.evaluate.trials import read_trials, write_trials
 from latent_tts.model_dir import load_codec
 from latent_tts.model_files import SHIPPED

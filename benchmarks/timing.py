@@ -3,13 +3,11 @@
 A time alone says as much about the machine as about what ran on it. So a benchmark takes its turns with what it is
 compared to, in one process, and what it claims is a ratio of times of the same round. ``interleave`` runs the calls,
 ``spread`` and ``quotients`` sum them up, ``peak_growth`` adds memory, ``conditions`` says what the figures hold for.
-``program`` tells what is wrong with a benchmark's options in one line.
 """
 
 from __future__ import annotations
 
 import ctypes
-import functools
 import gc
 import os
 import platform
@@ -21,8 +19,6 @@ from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
-
-from latent_tts.errors import UserError
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -129,18 +125,3 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table, its last line ended."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def program(main: Callable[[list[str] | None], int]) -> Callable[..., int]:
-    """``main(argv)`` whose UserError becomes one line on stderr, with the name of its file, and exit status 2."""
-    name = Path(main.__code__.co_filename).stem
-
-    @functools.wraps(main)
-    def run(argv: list[str] | None = None) -> int:
-        try:
-            return main(argv)
-        except UserError as error:
-            print(f"{name}: error: {error}", file=sys.stderr)
-            return 2
-
-    return run

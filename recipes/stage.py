@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from latent_tts.errors import UserError
+from latent_tts.errors import UserError, program
 from latent_tts.memory import peak_resident
 
 Item = TypeVar("Item")
@@ -24,22 +24,18 @@ Item = TypeVar("Item")
 
 def stage(main: Callable[[list[str] | None], None]) -> Callable[..., int]:
     """Make ``main(argv)`` a command: 0 when it returns, 2 and one line on stderr for what the user can put right."""
-    name = Path(main.__code__.co_filename).stem
 
+    @program
     @functools.wraps(main)
-    def command(argv: list[str] | None = None) -> int:
+    def command(argv: list[str] | None = None) -> None:
         try:
             main(argv)
-        except (UserError, FloatingPointError) as error:
-            problem = str(error)
+        except FloatingPointError as error:
+            raise UserError(str(error)) from error
         except FileNotFoundError as error:
             if error.filename is None:
                 raise
-            problem = f"{error.filename} is not there; an earlier stage leaves it, run that first"
-        else:
-            return 0
-        print(f"{name}: error: {problem}", file=sys.stderr)
-        return 2
+            raise UserError(f"{error.filename} is not there; an earlier stage leaves it, run that first") from error
 
     return command
 

@@ -16,30 +16,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latent_tts.data.kaldi import Entry, read_data_dir
-from latent_tts.errors import UserError
+from latent_tts.errors import UserError, program
 
 if TYPE_CHECKING:
     from lhotse import Recording, SupervisionSegment
 
 
+@program
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data_dir", type=Path, help="the data directory")
     parser.add_argument("out", type=Path, help="folder for recordings.jsonl.gz, supervisions.jsonl.gz, cuts.jsonl.gz")
     options = parser.parse_args(argv)
     problems: list[str] = []
-    try:
-        entries = read_data_dir(options.data_dir)
-        recordings = opened(entries, problems)
-        for problem in problems:
-            print(f"export_lhotse: {problem}", file=sys.stderr)
-        if not recordings:
-            raise UserError(f"{options.data_dir}: no recording can be opened; see the lines above")
-        said = [supervision(entry) for entry in entries if recording_of(entry) in recordings]
-        write(options.out, list(recordings.values()), said)
-    except UserError as error:
-        print(f"export_lhotse: error: {error}", file=sys.stderr)
-        return 2
+    entries = read_data_dir(options.data_dir)
+    recordings = opened(entries, problems)
+    for problem in problems:
+        print(f"export_lhotse: {problem}", file=sys.stderr)
+    if not recordings:
+        raise UserError(f"{options.data_dir}: no recording can be opened; see the lines above")
+    said = [supervision(entry) for entry in entries if recording_of(entry) in recordings]
+    write(options.out, list(recordings.values()), said)
     left_out = len(entries) - len(said)
     print(
         f"{options.out}: {len(said)} supervisions of {len(recordings)} recordings, {left_out} left out", file=sys.stderr

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from latent_tts import audio
 from latent_tts.data.kaldi import ROUNDED, Entry, entry_problem, write_data_dir
-from latent_tts.errors import UserError
+from latent_tts.errors import UserError, program
 
 if TYPE_CHECKING:
     from lhotse import Recording, SupervisionSegment
@@ -29,6 +29,7 @@ WHOLE = 0.02  # seconds by which a supervision may miss its recording's ends and
 KINDS = {"cuts": "CutSet", "recordings": "RecordingSet", "supervisions": "SupervisionSet"}
 
 
+@program
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in KINDS:
@@ -36,16 +37,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the data directory")
     options = parser.parse_args(argv)
     problems: list[str] = []
-    try:
-        entries = entries_of(options, problems)
-        for problem in problems:
-            print(f"import_lhotse: {problem}", file=sys.stderr)
-        if not entries:
-            raise UserError("no supervision can be an utterance; see the lines above")
-        write_data_dir(options.out, entries)
-    except UserError as error:
-        print(f"import_lhotse: error: {error}", file=sys.stderr)
-        return 2
+    entries = entries_of(options, problems)
+    for problem in problems:
+        print(f"import_lhotse: {problem}", file=sys.stderr)
+    if not entries:
+        raise UserError("no supervision can be an utterance; see the lines above")
+    write_data_dir(options.out, entries)
     print(f"{options.out}: {len(entries)} utterances, {len(problems)} left out", file=sys.stderr)
     return 1 if problems else 0
 

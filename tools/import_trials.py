@@ -12,24 +12,20 @@ import argparse
 import sys
 from pathlib import Path
 
-from latent_tts.errors import UserError
+from latent_tts.errors import program
 from latent_tts.evaluate.trials import read_trials, write_trials
 
 
-def main(argv: list[str] | None = None) -> int:
+@program
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("list", type=Path, help="the list")
     parser.add_argument("out", type=Path, help="the trial list to write, a TSV file")
     parser.add_argument("--librispeech", type=Path, metavar="DIR", help="folder of the prompts of F5-TTS's list")
     options = parser.parse_args(argv)
-    try:
-        trials = read_trials(options.list, options.librispeech)
-        write_trials(options.out, trials)
-    except UserError as error:
-        print(f"import_trials: error: {error}", file=sys.stderr)
-        return 2
+    trials = read_trials(options.list, options.librispeech)
+    write_trials(options.out, trials)
     print(f"{options.out}: {len(trials)} trials", file=sys.stderr)
-    return 0
 
 
 if __name__ == "__main__":

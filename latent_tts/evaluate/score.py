@@ -203,8 +203,7 @@ def _instruments(whisper_dir: str | Path | None) -> dict[str, object]:
 
 def _extractors(model: str | Path | None) -> dict[str, Embed]:
     """What turns (wav (T,), sample rate) into an embedding, by the name of its column."""
-    encoder = similarity.load_encoder()
-    embeds: dict[str, Embed] = {"similarity": lambda wav, rate: similarity.embed(encoder, wav, rate)}
+    embeds: dict[str, Embed] = {"similarity": partial(similarity.embed, similarity.load_encoder())}
     return embeds | {"similarity_xvector": XVectorEncoder(model).embed} if model else embeds
 
 

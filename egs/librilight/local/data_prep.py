@@ -23,12 +23,13 @@ from pathlib import Path
 
 from latent_tts.data.kaldi import write_segments, write_table
 from latent_tts.data.librilight import Recording, read_libriheavy, read_librilight, utterance_name
-from latent_tts.errors import UserError
+from latent_tts.errors import UserError, program
 
 RECIPES = Path(__file__).resolve().parents[3] / "recipes"
 MAX_BAD = 0.05  # share of broken recordings or cuts that is borne
 
 
+@program
 def main(argv: list[str] | None = None) -> int:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form, allow_abbrev=False)
@@ -46,11 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     add("--slurm", nargs="*", default=[], metavar="KEY=VALUE", help="for sbatch")
     add("--logs", type=Path, default=Path("exp/log"), help="folder for their logs")
     options, rest = parser.parse_known_args(argv)
-    try:
-        folder, transcripts = utterances(options)
-    except UserError as error:
-        print(f"data_prep: error: {error}", file=sys.stderr)
-        return 2
+    folder, transcripts = utterances(options)
     places = ["--corpus", options.corpus, "--corpus_dir", folder, "--data_dir", options.data_dir]
     command = [sys.executable, RECIPES / "prepare.py", *places, *transcripts, *rest]
     return subprocess.run(list(map(str, command))).returncode

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from latent_tts import audio
 from latent_tts.clinic import examine
 from latent_tts.data.kaldi import Entry, write_data_dir
-from latent_tts.errors import UserError
+from latent_tts.errors import UserError, program
 from latent_tts.evaluate import similarity, wer
 from latent_tts.evaluate.score import require_packages
 from latent_tts.evaluate.trials import Trial, write_trials
@@ -188,7 +188,8 @@ def run(options: argparse.Namespace) -> None:
     print(f"data_prep: {shares}; {len(left_out)} left out", file=sys.stderr)
 
 
-def main(argv: list[str] | None = None) -> int:
+@program
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--recordings", type=Path, required=True, help="folder of sound files, of any length, of one voice")
@@ -202,12 +203,7 @@ def main(argv: list[str] | None = None) -> int:
     add("--min_score", type=float, default=-2.5, help="of a piece's fit to its text")
     add("--min_likeness", type=float, default=0.65, help="of a piece to the others, a cosine of Resemblyzer")
     add("--seed", type=int, default=0)
-    try:
-        run(parser.parse_args(argv))
-    except UserError as error:
-        print(f"data_prep: error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    run(parser.parse_args(argv))
 
 
 if __name__ == "__main__":

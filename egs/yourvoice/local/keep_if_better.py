@@ -24,7 +24,7 @@ import numpy as np
 from latent_tts import audio
 from latent_tts.clinic import BEST_SECONDS, examine
 from latent_tts.data.kaldi import Entry, read_data_dir
-from latent_tts.errors import UserError
+from latent_tts.errors import UserError, program
 from latent_tts.evaluate import similarity, wer
 from latent_tts.evaluate.report import figure, markdown_table, write_score
 from latent_tts.files import write_whole
@@ -127,6 +127,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+@program
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work_dir", type=Path, required=True)
@@ -137,10 +138,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return run(parser.parse_args(argv))
     except FileNotFoundError as error:
-        print(f"keep_if_better: error: {error.filename} is not there; run the stages before", file=sys.stderr)
-    except UserError as error:
-        print(f"keep_if_better: error: {error}", file=sys.stderr)
-    return 2
+        raise UserError(f"{error.filename} is not there; run the stages before") from error
 
 
 if __name__ == "__main__":
