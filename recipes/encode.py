@@ -29,6 +29,7 @@ from latent_tts.data.kaldi import read_data_dir
 from latent_tts.data.pseudo_speakers import PseudoSpeaker
 from latent_tts.errors import UserError
 from latent_tts.model_dir import load_codec
+from latent_tts.nn.precision import multiplies_bf16
 from latent_tts.text.symbols import SymbolTable
 
 MOST_IN_A_FRAME = 7  # phones that may begin in one; clips spoken faster are left out
@@ -59,7 +60,8 @@ def encode(options: argparse.Namespace, part: Part) -> None:
     """Encode a part of the batches. All parts cut the same clips into the same batches, for what is encoded together
     may decide the last bit of it."""
     voices = [PseudoSpeaker.parse(voice) for voice in options.voices]
-    codec, speakers = load_codec(options.codec), {e.utt: e.spk for e in read_data_dir(options.data_dir)}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    codec, speakers = load_codec(options.codec).to(device), {e.utt: e.spk for e in read_data_dir(options.data_dir)}
     pack = AudioPack(options.pack, codec.sample_rate)
     alignments = json.loads((options.pack / "alignments.json").read_text())
     alignments = {utt: found for utt, found in alignments.items() if wanted(options, speakers[utt], found["score"])}
@@ -81,7 +83,9 @@ def encode(options: argparse.Namespace, part: Part) -> None:
     if not clips and not part.suffix:
         raise UserError(f"{options.pack}: no recording of it gives a clip; look at its alignments")
     placed, frames = laid_out(clips)
-    write_frame_pack(options.out, frames, placed, codec.bottleneck.noise, codec.frame_format.entries, part.suffix)
+    noise = codec.bottleneck.noise
+    noise = None if noise is None else noise.cpu()
+    write_frame_pack(options.out, frames, placed, noise, codec.frame_format.entries, part.suffix)
     clock.summary("encode", f"{options.out}: {len(clips)} clips, {crowded} too crowded", seconds)
 
 
@@ -122,8 +126,9 @@ def encode_clips(codec: Codec, pack: AudioPack, clips: list[Clip], voice: Pseudo
     together = np.zeros((len(wavs), 1, max(counts) * codec.hop_length), dtype=np.float32)
     for row, wav in zip(together, wavs):
         row[0, : len(wav)] = wav
-    with torch.autocast("cpu", torch.bfloat16):
-        encoded = codec.encode(torch.from_numpy(together)).numpy()
+    device = next(codec.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16, enabled=multiplies_bf16(device)):
+        encoded = codec.encode(torch.from_numpy(together).to(device)).cpu().numpy()
     return [row[:count] for row, count in zip(encoded, counts)]
 
 

@@ -17,8 +17,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tiny import tiny_codec
 
 from latent_tts import audio
+from latent_tts.model_dir import save_part
 from latent_tts.model_files import SHIPPED
 
 ROOT = Path(__file__).parent.parent
@@ -332,6 +334,7 @@ MISSING = {
     "job_array": ["--nj", "2", "--name", "x", "--logs", "out", "--", "none"],
     "launch": ["--name", "x", "--logs", "out", "--", "none"],
     "make_trials": ["--references", "none", "--sentences", "none", "--seen", "none", "--out", "out"],
+    "match_frames": ["--codec", "none", "--like", "none", "--pack", "none", "--out", "out"],
     "pack_audio": ["--data_dir", "none", "--pack", "out"],
     "pack_model": ["lm", "--exp", "none", "--out", "out"],
     "perturb_codec": ["--model", "none", "--trials", "none"],
@@ -355,6 +358,17 @@ def test_without_what_an_earlier_stage_leaves(name, stage_main, tmp_path, monkey
     assert stage_main(name)(MISSING[name]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"{name}: error: ") and "none" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("other, said", [({"kind": "rvq"}, "linear map of codes"), ({"frame_rate": 25}, "differ")])
+def test_frames_of_another_kind_are_not_matched(other, said, stage_main, tmp_path, capsys):
+    for name, kind in (("codec", {}), ("like", other)):
+        save_part(tmp_path / name, "codec", tiny_codec(**kind))
+    folders = [f"--{name}={tmp_path / name}" for name in ("codec", "like")]
+    assert stage_main("match_frames")([*folders, "--pack", "none", "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_of_another_size_is_not_resumed(whole, stage_main, capsys):

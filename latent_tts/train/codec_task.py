@@ -9,6 +9,7 @@ import lightning
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.utils.parametrize import cached
 from torch.utils.data import Dataset
 
 from latent_tts.codec.autoencoder import Codec
@@ -95,6 +96,10 @@ class CodecTask(lightning.LightningModule):
         """What the pace of training is told in, and how much of it a batch holds."""
         return "sound", wav.numel() / self.codec.sample_rate
 
+    def on_fit_start(self) -> None:
+        """All batches are of one shape, so a GPU may look for its fastest convolutions."""
+        torch.backends.cudnn.benchmark = self.device.type == "cuda"
+
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         step = int(self.step)
         seed_step(self, self.training_config.seed)
@@ -119,7 +124,8 @@ class CodecTask(lightning.LightningModule):
         total = t.mel_weight * terms["mel"] + t.stft_weight * terms["stft"] + penalty
         if adversarial:
             self.discriminators.requires_grad_(False)
-            fake, real = self.discriminators(output[:, 0]), self.discriminators(wav[:, 0])
+            with cached():  # both look through the same weights
+                fake, real = self.discriminators(output[:, 0]), self.discriminators(wav[:, 0])
             self.discriminators.requires_grad_(True)
             terms |= {"adversarial": generator_loss(fake), "feature": feature_matching_loss(real, fake)}
             total = total + t.adversarial_weight * terms["adversarial"] + t.feature_weight * terms["feature"]
@@ -131,7 +137,8 @@ class CodecTask(lightning.LightningModule):
         self.log("codec/silent_places", float(sum(crops.skipped for crops in self.crops)))
 
     def _judge(self, fake: Tensor, real: Tensor) -> None:
-        loss = discriminator_loss(self.discriminators(real), self.discriminators(fake))
+        with cached():
+            loss = discriminator_loss(self.discriminators(real), self.discriminators(fake))
         descend(self, "codec", self.discriminators, loss, self.training_config.clip, index=1)
         self.log("codec/discriminator", loss.detach(), prog_bar=True)
 

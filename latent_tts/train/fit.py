@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 
 from latent_tts.errors import UserError
 from latent_tts.memory import peak_resident
+from latent_tts.nn.precision import multiplies_bf16
 from latent_tts.train.optim import NotFinite
 
 
@@ -36,7 +37,7 @@ class Fit:
     nodes: int = 1
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"  # auto: ddp where there are several processes
     workers: int = 0  # that prepare batches, beside each process; a GPU wants some
-    precision: str = "bf16-mixed"
+    precision: str = "auto"  # or Lightning's bf16-mixed, 32-true ...; auto: bf16 where the device multiplies in it
     checkpoint_minutes: float = 5.0
     validate_every: int = 500  # steps
     patience: int = 0  # validations without a lower loss that end a run, whose best checkpoint is kept; 0: never
@@ -94,7 +95,7 @@ def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folde
         devices=options.devices,
         num_nodes=options.nodes,
         strategy=_strategy(task, last, options),
-        precision=options.precision,
+        precision=precision_of(options),
         max_epochs=-1,
         val_check_interval=min(options.validate_every, len(batches)),
         check_val_every_n_epoch=None,
@@ -116,6 +117,14 @@ def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folde
         weights_only=True,
     )
     return int(task.step) >= len(batches) or any(isinstance(c, KeepBest) and c.over for c in callbacks)
+
+
+def precision_of(options: Fit) -> str:
+    """What Lightning is to compute in."""
+    if options.precision != "auto":
+        return options.precision
+    cpu = options.accelerator == "cpu" or not torch.accelerator.is_available()
+    return "bf16-mixed" if multiplies_bf16("cpu" if cpu else "cuda") else "32-true"
 
 
 def _strategy(task: lightning.LightningModule, last: Path, options: Fit) -> str | Strategy:
