@@ -60,8 +60,8 @@ def encode(options: argparse.Namespace, part: Part) -> None:
     """Encode a part of the batches. All parts cut the same clips into the same batches, for what is encoded together
     may decide the last bit of it."""
     voices = [PseudoSpeaker.parse(voice) for voice in options.voices]
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    codec, speakers = load_codec(options.codec).to(device), {e.utt: e.spk for e in read_data_dir(options.data_dir)}
+    codec = load_codec(options.codec).to(device_here())
+    speakers = {e.utt: e.spk for e in read_data_dir(options.data_dir)}
     pack = AudioPack(options.pack, codec.sample_rate)
     alignments = json.loads((options.pack / "alignments.json").read_text())
     alignments = {utt: found for utt, found in alignments.items() if wanted(options, speakers[utt], found["score"])}
@@ -115,6 +115,11 @@ def batched(clips: list[Clip], seconds: float = 100.0) -> list[list[Clip]]:
     return batches
 
 
+def device_here() -> str:
+    """A GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 @torch.inference_mode()
 def encode_clips(codec: Codec, pack: AudioPack, clips: list[Clip], voice: PseudoSpeaker) -> list[np.ndarray]:
     """Frames (N, D | Q) of each clip. The encoder is causal, so what fills up the shorter ones changes nothing."""
@@ -126,8 +131,8 @@ def encode_clips(codec: Codec, pack: AudioPack, clips: list[Clip], voice: Pseudo
     together = np.zeros((len(wavs), 1, max(counts) * codec.hop_length), dtype=np.float32)
     for row, wav in zip(together, wavs):
         row[0, : len(wav)] = wav
-    device = next(codec.parameters()).device
-    with torch.autocast(device.type, torch.bfloat16, enabled=multiplies_bf16(device)):
+    device = device_here()
+    with torch.autocast(device, torch.bfloat16, enabled=multiplies_bf16(device)):
         encoded = codec.encode(torch.from_numpy(together).to(device)).cpu().numpy()
     return [row[:count] for row, count in zip(encoded, counts)]
 
