@@ -11,9 +11,9 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
-from stage import progress, stage
+from pack_model import latents_of
+from stage import stage
 
 from latent_tts.codec.autoencoder import Codec
 from latent_tts.codec.bottleneck import SigmaGaussian
@@ -64,15 +64,9 @@ def check(codec: Codec, like: Codec) -> None:
         )
 
 
-@torch.inference_mode()
 def frames_of(codec: Codec, pack: AudioPack, utts: list[str]) -> torch.Tensor:
-    """(M, D), of all recordings."""
-    found = []
-    for utt in progress(utts, desc="encode", unit="utt"):
-        wav = pack[utt]
-        wav = np.pad(wav, (0, -len(wav) % codec.hop_length))
-        found.append(codec.encode(torch.from_numpy(wav)[None, None])[0])
-    return torch.cat(found)
+    """(M, D), of whole recordings."""
+    return codec.bottleneck.to_frames(latents_of(codec, pack, utts))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from jsonargparse import ArgumentParser
 from stage import progress, stage
 from train import add_task, tasks
 
+from latent_tts.codec.autoencoder import Codec
 from latent_tts.data.audio_pack import AudioPack
 from latent_tts.errors import UserError
 from latent_tts.model_dir import save_part
@@ -66,15 +67,20 @@ def frozen_encoder(task: torch.nn.Module) -> torch.nn.Module:
     return (task.codec if frozen else task.average.module).encoder
 
 
-@torch.inference_mode()
-def measure(codec, pack: AudioPack) -> dict[str, torch.Tensor]:
+def measure(codec: Codec, pack: AudioPack) -> dict[str, torch.Tensor]:
     """Measure the codec's bottleneck on up to 600 recordings: -> what there is to say about it."""
+    return codec.bottleneck.measure(latents_of(codec, pack, list(pack)[:: max(1, len(pack) // 600)]))
+
+
+@torch.inference_mode()
+def latents_of(codec: Codec, pack: AudioPack, utts: list[str]) -> torch.Tensor:
+    """(M, D): what the encoder says of whole recordings, end to end."""
     latents = []
-    for utt in progress(list(pack)[:: max(1, len(pack) // 600)], desc="measure latents", unit="utt"):
+    for utt in progress(utts, desc="measure latents", unit="utt"):
         wav = pack[utt]
         wav = np.pad(wav, (0, -len(wav) % codec.hop_length))
         latents.append(codec.encoder(torch.from_numpy(wav)[None])[0])
-    return codec.bottleneck.measure(torch.cat(latents))
+    return torch.cat(latents)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def affine_fit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     rows, dim = x.shape
     if rows < 4 * dim:
         raise UserError(f"{rows} frames are too few to fit {dim} floats to {dim} others; give more recordings")
-    x = torch.cat([x.double(), x.new_ones(rows, 1).double()], dim=1)
+    x = torch.nn.functional.pad(x.double(), (0, 1), value=1.0)
     found = torch.linalg.lstsq(x, y.double()).solution
     return found[:-1].T, found[-1]
 

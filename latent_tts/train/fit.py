@@ -124,7 +124,7 @@ def precision_of(options: Fit) -> str:
     if options.precision != "auto":
         return options.precision
     cpu = options.accelerator == "cpu" or not torch.accelerator.is_available()
-    return "bf16-mixed" if multiplies_bf16("cpu" if cpu else "cuda") else "32-true"
+    return "32-true" if cpu and not multiplies_bf16("cpu") else "bf16-mixed"
 
 
 def _strategy(task: lightning.LightningModule, last: Path, options: Fit) -> str | Strategy:
