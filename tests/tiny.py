@@ -50,11 +50,12 @@ def tiny_codec(
     seed: int = 0,
     decoder: str = "spectral",
     kind: str = "sigma_vae",
+    **widths: int,
 ) -> Codec:
     """A codec with random weights, latent statistics that are not the identity, codebooks that fit the weights."""
     torch.manual_seed(seed)
     sizes = {"encoder_dim": 16, "frame_dim": 24, "decoder_dim": 32, "encoder_blocks": 2, "decoder_blocks": 2}
-    sizes |= {"n_mels": 40, "expansion": 2, "decoder": decoder}
+    sizes |= {"n_mels": 40, "expansion": 2, "decoder": decoder, **widths}
     codec = Codec(CODEC_KINDS[kind](sample_rate, frame_rate, LATENT_DIM, **sizes))
     codec.bottleneck.measure(torch.randn(50, LATENT_DIM) * torch.linspace(0.2, 2, LATENT_DIM) + 0.3)
     awaken(codec, seed)

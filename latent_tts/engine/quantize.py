@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 BLOCKS = (64, 32, 16)  # inputs that share a scale; the largest that divides a layer's width is taken
+NARROW = 64  # products of no more inputs than this stay as they are
 
 
 def quantized(graph: bytes) -> bytes:
-    """The graph with the constant matrices of its products as 8-bit integers, a scale for every block of inputs.
+    """The graph with the constant matrices of its wider products as 8-bit integers, a scale for every block of inputs.
+
+    The narrow ones, which take a frame or noise in, are a few hundredths of the work and bear rounding worst: a codec
+    may give its frames in a basis whose inverse magnifies errors (``codec/rebase.py``).
 
     ONNX Runtime rounds the inputs of a product as well, block by block and row by row (MatMulNBits, accuracy level 4):
     a row of a batch does not hang on its neighbours.
@@ -25,7 +29,7 @@ def quantized(graph: bytes) -> bytes:
         if any(a.name == "transB" and a.i for a in node.attribute):
             weight = weight.T
         block = next((b for b in BLOCKS if len(weight) % b == 0), 0)
-        if weight.ndim == 2 and block:
+        if weight.ndim == 2 and block and len(weight) > NARROW:
             codes, scales = _rounded(weight, block)
             names = [f"{node.input[1]}.{part}" for part in ("codes", "scales")]
             added |= dict(zip(names, (codes, scales)))

@@ -15,6 +15,7 @@ from tiny import LATENT_DIM, tiny_aligner, tiny_codec, tiny_lm, tiny_model, utte
 from latent_tts.engine import passage
 from latent_tts.engine.by_graphs import LONGEST, GraphModel
 from latent_tts.engine.by_torch import TorchModel
+from latent_tts.engine.quantize import NARROW
 from latent_tts.engine.store import GraphStore
 from latent_tts.frames import Sampling, Utterances, stack
 from latent_tts.lm.heads import HEADS
@@ -140,19 +141,30 @@ def test_what_is_heard_is_what_torch_hears(made, by_torch, syllables, precision)
     assert np.array_equal(ours.classes, theirs.classes)
 
 
-def test_8_bits_are_near(made, by_torch):
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory) -> tuple[GraphModel, TorchModel]:
+    """In 8 bits and by torch, a model that is wide enough for 8 bits."""
+    folder, width = tmp_path_factory.mktemp("wide"), 2 * NARROW
+    save_part(folder, "codec", tiny_codec(frame_dim=width, decoder_dim=width))
+    save_part(folder, "lm", tiny_lm(dim=width, head_dim=width))
+    SymbolTable.english().write(folder / "phones.txt")
+    return GraphModel(folder, GraphStore(folder, []), 1, "int8"), TorchModel(folder)
+
+
+def test_8_bits_are_near(wide):
     """Where every move of the pointer is the likeliest one, the frames are those of fp32 but for a little."""
     sampling, prompt = replace(QUICK, duration_temperature=0), prompts()[2]
-    (found,), (exact,) = spoken(made("int8"), prompt, sampling), spoken(by_torch, prompt, sampling)
+    (found,), (exact,) = (spoken(model, prompt, sampling) for model in wide)
     frames = np.random.default_rng(0).standard_normal((9, LATENT_DIM), np.float32)
-    sounds = [torch.from_numpy(model.decode(frames, {})) for model in (made("int8"), by_torch)]
+    sounds = [torch.from_numpy(model.decode(frames, {})) for model in wide]
     for one, other in ((found[:3], exact[:3]), sounds):
         error = (one - other).norm() / other.norm()
         assert 1e-5 < error < 0.05, "8 bits are an approximation, and a close one"
 
 
-def test_8_bit_rows_do_not_meet(made):
+def test_8_bit_rows_do_not_meet(wide):
     """What a row's inputs are rounded to does not hang on its neighbours: the first frames are equal."""
-    first = next(made("int8").generate(stack(prompts()), QUICK)).frames
-    alone = np.concatenate([next(made("int8").generate(prompt, QUICK)).frames for prompt in prompts()])
+    model, _ = wide
+    first = next(model.generate(stack(prompts()), QUICK)).frames
+    alone = np.concatenate([next(model.generate(prompt, QUICK)).frames for prompt in prompts()])
     assert_close(torch.from_numpy(first), torch.from_numpy(alone), 1e-3)
