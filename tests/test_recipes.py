@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from tiny import tiny_codec
 
 from latent_tts import audio
-from latent_tts.model_dir import save_part
+from latent_tts.model_dir import load_codec, save_part
 from latent_tts.model_files import SHIPPED
 
 ROOT = Path(__file__).parent.parent
@@ -369,6 +370,23 @@ def test_frames_of_another_kind_are_not_matched(other, said, stage_main, tmp_pat
     told = capsys.readouterr().err
     assert said in told and told.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_codec_gets_the_frames_of_another(whole, stage_main, tmp_path, capsys):
+    """Of one whose latents are a linear map of its own: what no recording was fitted on comes out equal, too."""
+    like, codec = tiny_codec(), tiny_codec()
+    with torch.no_grad():
+        codec.encoder.leave.weight.copy_(codec.encoder.leave.weight.flip(0) * 1.5)
+    for name, module in (("codec", codec), ("like", like)):
+        save_part(tmp_path / name, "codec", module)
+    folders = [f"--{name}={tmp_path / name}" for name in ("codec", "like", "out")]
+    assert not stage_main("match_frames")([*folders, "--pack", str(whole.folder / "dump/audio/train"), "--count=40"])
+    said = re.search(r"distance (\S+) before, (\S+) after", capsys.readouterr().err)
+    assert float(said[1]) > 0.1 and float(said[2]) < 1e-3
+    wav = 0.1 * torch.randn(1, 1, 12800, generator=torch.Generator().manual_seed(0))
+    matched = load_codec(tmp_path / "out")
+    with torch.inference_mode():
+        assert torch.allclose(matched.encode(wav), like.encode(wav), atol=0.05)
 
 
 def test_a_run_of_another_size_is_not_resumed(whole, stage_main, capsys):
