@@ -12,6 +12,7 @@ import torch
 from laws import assert_close
 from tiny import LATENT_DIM, tiny_aligner, tiny_codec, tiny_lm, tiny_model, utterance
 
+from latent_tts.codec.autoencoder import Codec
 from latent_tts.engine import passage
 from latent_tts.engine.by_graphs import LONGEST, GraphModel
 from latent_tts.engine.by_torch import TorchModel
@@ -19,6 +20,7 @@ from latent_tts.engine.quantize import NARROW
 from latent_tts.engine.store import GraphStore
 from latent_tts.frames import Sampling, Utterances, stack
 from latent_tts.lm.heads import HEADS
+from latent_tts.lm.latent_lm import LatentLM
 from latent_tts.model_dir import save_part
 from latent_tts.text.symbols import SymbolTable
 
@@ -50,6 +52,13 @@ def made(folder, tmp_path_factory) -> Callable[[str], GraphModel]:
 @pytest.fixture(scope="module")
 def by_torch(folder) -> TorchModel:
     return TorchModel(folder)
+
+
+def save_model(folder: Path, codec: Codec, lm: LatentLM) -> None:
+    """A model directory of these parts, without an aligner."""
+    save_part(folder, "codec", codec)
+    save_part(folder, "lm", lm)
+    SymbolTable.english().write(folder / "phones.txt")
 
 
 def prompts() -> list[Utterances]:
@@ -97,9 +106,7 @@ KINDS = [{"kind": "prefix_lm"}, {"previous_frame": True}, *({"head": head} for h
 
 @pytest.mark.parametrize("sizes", KINDS)
 def test_every_kind_of_language_model(tmp_path, sizes):
-    save_part(tmp_path, "codec", tiny_codec())
-    save_part(tmp_path, "lm", tiny_lm(0, **sizes))
-    SymbolTable.english().write(tmp_path / "phones.txt")
+    save_model(tmp_path, tiny_codec(), tiny_lm(0, **sizes))
     model = GraphModel(tmp_path, GraphStore(tmp_path, [tmp_path / "lm.safetensors"]), 1, "fp32")
     for prompt in (prompts()[0], stack(prompts())):
         assert_alike(model, TorchModel(tmp_path), prompt)
@@ -122,9 +129,7 @@ def test_the_decoder_streams(made, by_torch, size):
 
 
 def test_an_upsampling_decoder(tmp_path):
-    for part, module in {"codec": tiny_codec(decoder="upsampling"), "lm": tiny_lm()}.items():
-        save_part(tmp_path, part, module)
-    SymbolTable.english().write(tmp_path / "phones.txt")
+    save_model(tmp_path, tiny_codec(decoder="upsampling"), tiny_lm())
     frames = np.random.default_rng(0).standard_normal((6, LATENT_DIM), np.float32)
     model = GraphModel(tmp_path, GraphStore(tmp_path, []), 1, "fp32")
     assert_close(*(torch.from_numpy(one.decode(frames, {})) for one in (model, TorchModel(tmp_path))))
@@ -145,9 +150,7 @@ def test_what_is_heard_is_what_torch_hears(made, by_torch, syllables, precision)
 def wide(tmp_path_factory) -> tuple[GraphModel, TorchModel]:
     """In 8 bits and by torch, a model that is wide enough for 8 bits."""
     folder, width = tmp_path_factory.mktemp("wide"), 2 * NARROW
-    save_part(folder, "codec", tiny_codec(frame_dim=width, decoder_dim=width))
-    save_part(folder, "lm", tiny_lm(dim=width, head_dim=width))
-    SymbolTable.english().write(folder / "phones.txt")
+    save_model(folder, tiny_codec(frame_dim=width, decoder_dim=width), tiny_lm(dim=width, head_dim=width))
     return GraphModel(folder, GraphStore(folder, []), 1, "int8"), TorchModel(folder)
 
 
