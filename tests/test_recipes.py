@@ -334,6 +334,7 @@ MISSING = {
     "get_corpus": ["--corpus", "none", "--corpus_dir", "out"],
     "job_array": ["--nj", "2", "--name", "x", "--logs", "out", "--", "none"],
     "launch": ["--name", "x", "--logs", "out", "--", "none"],
+    "learning_curves": ["a=none", "--out", "out"],
     "make_trials": ["--references", "none", "--sentences", "none", "--seen", "none", "--out", "out"],
     "match_frames": ["--codec", "none", "--like", "none", "--pack", "none", "--out", "out"],
     "pack_audio": ["--data_dir", "none", "--pack", "out"],
@@ -348,6 +349,7 @@ MISSING = {
     "show_alignments": ["--pack", "none"],
     "synthesize": ["--trials", "none", "--out", "out"],
     "synthetic_speech": ["--sentences", "none", "--out", "out"],
+    "thin_pack": ["--pack", "none", "--every", "2", "--out", "out"],
     "train": ["lm", "--data", "none", "--exp", "out"],
     "transcribe": ["--data_dir", "none", "--out", "out", "--whisper", "none"],
 }
