@@ -7,6 +7,7 @@
 #   --seeds "0 1 2"     of first weights, order of the data and all noise, in training and in speaking
 #   --codec DIR         model directory of the sigma-VAE codec, --frames DIR its frame packs train/ and valid/
 #   --rvq_codec DIR     model directory of a codec of codes, --codes DIR its frame packs; without: no system of codes
+#   --codecs DIR        where systems with a codec of their own have it: NAME/model, and NAME/frames as --frames has them
 #   --aligner DIR       model directory of the aligner that finds references' phones
 #   --trials "..."      lists, each with a file name of its own (recipes/make_trials.py, protocols prefix and cross);
 #                       models are told what the references say. NAME.tsv with NAME/recordings gets a row of these
@@ -18,12 +19,12 @@
 #   --work_dir DIR      where all goes: SYSTEM/seed_N/{model,LIST/steps_N}, times.json, plots/ and, last, table.md
 #   --python PROGRAM    the interpreter with the extras of setup.py; default: $PYTHON, the checkout's .venv
 #
-# A codec belongs to a system by what its frames are. Exit status: 2 for something to put right, 3 where a training ran
+# Any other codec belongs to a system by what its frames are. Exit status: 2 for something to put right, 3 where a training ran
 # out of --fit.max_time.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-systems='' conf_dir='' seeds='0 1 2' codec=$root/latent_tts/models/nano frames='' rvq_codec='' codes=''
+systems='' conf_dir='' seeds='0 1 2' codec=$root/latent_tts/models/nano frames='' rvq_codec='' codes='' codecs=''
 aligner=$root/latent_tts/models/nano trials='' steps='10 2 5' fit='' synthesis='' timing='' whisper='' work_dir=''
 python=${PYTHON:-$root/.venv/bin/python}
 readonly root recipes=$root/recipes
@@ -34,7 +35,7 @@ listed() { basename "$1" .tsv; }
 
 [ -d "$conf_dir" ] || fail "--conf_dir: no folder '$conf_dir'"
 [ -n "$work_dir" ] || fail "--work_dir is wanted: where the runs go"
-[ -n "$frames$codes" ] || fail "--frames or --codes is wanted: packs that recipes/encode.py has left"
+[ -n "$frames$codes$codecs" ] || fail "--frames, --codes or --codecs is wanted: packs that recipes/encode.py has left"
 [ -z "$codes" ] || [ -n "$rvq_codec" ] || fail "--codes wants --rvq_codec, the codec that made them"
 [ -n "$trials" ] || fail "--trials is wanted: lists that recipes/make_trials.py has left"
 for list in $trials; do [ -f "$list" ] || fail "--trials: no file '$list'"; done
@@ -75,7 +76,9 @@ speak() {
 
 first_list=${trials%% *} first_seed=${seeds%% *} timed=()
 for name in $systems; do
-  plan=$("$python" "$recipes/plan_system.py" --config "$conf_dir/lm_$name.yaml" "${sources[@]}" --steps $steps)
+  its_own=()
+  if [ -n "$codecs" ] && [ -d "$codecs/$name" ]; then its_own=(--source "$codecs/$name/model" "$codecs/$name/frames"); fi
+  plan=$("$python" "$recipes/plan_system.py" --config "$conf_dir/lm_$name.yaml" "${its_own[@]}" "${sources[@]}" --steps $steps)
   IFS=$'\t' read -r its_codec its_pack its_steps <<<"$plan"
   for seed in $seeds; do
     exp=$work_dir/$name/seed_$seed

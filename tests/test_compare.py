@@ -122,7 +122,7 @@ def test_the_table_pools_seeds(work_dir, stage, capsys):
     ("options", "line"),
     [
         (["--conf_dir", "none"], "--conf_dir: no folder 'none'"),
-        (["--frames", ""], "--frames or --codes is wanted"),
+        (["--frames", ""], "--frames, --codes or --codecs is wanted"),
         (["--trials", "none.tsv"], "--trials: no file 'none.tsv'"),
         (["--trials", f"{CONF}/lm_prefix.yaml {CONF}/lm_prefix.yaml"], "two lists have one name"),
         (["--systems", "prefix other"], f"no {CONF}/lm_other.yaml"),
@@ -157,10 +157,14 @@ def prepared(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 def test_from_frames_to_a_table(prepared):
-    work, trials = prepared / "work", prepared / "data/prefix.tsv"
+    """One system has a codec of its own, and no other frames than that codec's."""
+    work, trials, own = prepared / "work", prepared / "data/prefix.tsv", prepared / "codecs/prefix"
+    own.mkdir(parents=True)
+    (own / "model").symlink_to(SHIPPED)
+    (own / "frames").symlink_to(prepared / "frames")
     options = ("--conf_dir", CONF, "--frames", prepared / "frames", "--trials", trials)
     options += ("--seeds", "0 1", "--steps", "2 1", "--timing", "--rounds 1 --count 1")
-    options += ("--work_dir", work, "--python", sys.executable)
+    options += ("--codecs", prepared / "codecs", "--work_dir", work, "--python", sys.executable)
     said = run(MINI, *options)
     assert "Traceback" not in said
     table = (work / "table.md").read_text()
@@ -170,6 +174,10 @@ def test_from_frames_to_a_table(prepared):
     assert "| aligned, 1 | 2 |" in table and "Different: nothing." in table
     weights = [(work / f"aligned/seed_{seed}/model/lm.safetensors").read_bytes() for seed in (0, 1)]
     assert weights[0] != weights[1]
+    told = {name: yaml.safe_load((work / f"{name}/seed_0/config.yaml").read_text()) for name in ("aligned", "prefix")}
+    assert {name: Path(each["data"]) for name, each in told.items()} == {
+        "aligned": prepared / "frames", "prefix": own / "frames"
+    }  # fmt: skip
     record = json.loads((work / "prefix/seed_1/train.json").read_text())
     assert [(call["first"], call["last"]) for call in record["calls"]] == [(0, 4)] and record["parameters"] > 0
     spoken = {path.stem for path in (work / "prefix/seed_1/prefix/steps_1/wav").glob("*.wav")}

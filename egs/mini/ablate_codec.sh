@@ -5,6 +5,7 @@
 #   --trials TSV      whose references are scored (data/trials_test.tsv of the same recipe)
 #   --work_dir DIR    where the runs go
 #   --variants "..."  which of conf/ablation/; default: all codecs
+#   --fit "..."       more options for recipes/train.py
 #   --whisper DIR     recogniser of the error rates (tools/get_whisper.sh)
 #   --python PROGRAM  the interpreter with the extras of setup.py
 #
@@ -12,7 +13,7 @@
 set -euo pipefail
 export LC_ALL=C.UTF-8
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
-audio='' trials='' work_dir=$here/exp/ablation variants='' whisper='' python=$here/../../.venv/bin/python
+audio='' trials='' work_dir=$here/exp/ablation variants='' fit='' whisper='' python=$here/../../.venv/bin/python
 readonly here recipes=$here/../../recipes
 . "$recipes/parse_options.sh"
 fail() { echo "ablate_codec.sh: error: $*" >&2; exit 2; }
@@ -29,8 +30,9 @@ for name in $variants; do
   [ -f "$config" ] || fail "--variants: no $config"
   layers=(--config "$here/conf/ablation/base.yaml")
   [ "$name" = base ] || layers+=(--config "$config")
+  # shellcheck disable=SC2086
   [ -e "$exp/train.done" ] ||
-    "$python" "$recipes/train.py" codec "${layers[@]}" --data "$audio" --exp "$exp" --fit.progress false
+    "$python" "$recipes/train.py" codec "${layers[@]}" --data "$audio" --exp "$exp" --fit.progress false $fit
   [ -e "$exp/model/phones.txt" ] ||
     "$python" "$recipes/pack_model.py" codec --exp "$exp" --out "$exp/model" --measure "$audio/train" 2>&1 |
       tee "$exp/pack.log"
