@@ -6,7 +6,7 @@
 #   --work_dir DIR      where all goes; default: beside this file
 #   --sentences N       of the corpus, twelve from each speaker; default: 480
 #   --threads N         that synthesise the corpus; default: 2
-#   --count N           trials of the cross-utterance protocol; default: 40
+#   --count N           trials of each protocol, as many as there are; default: 40
 #   --systems --seeds --steps --fit --synthesis --timing --whisper --python     as of recipes/compare.sh
 #
 # What is done is skipped: after any end, the same command goes on.
@@ -30,8 +30,10 @@ fi
   --lm_config "$here/conf/lm_aligned.yaml" --stop_stage 4 --python "$python"
 [ -e "$audio/test/alignments.json" ] ||
   "$python" "$recipes/align.py" --pack "$audio/test" --aligner "$nano"
-"$python" "$recipes/make_trials.py" --protocol cross --references "$data/test" --pack "$audio/test" --lengths 2 10 \
-  --untold --count "$count" --out "$data/cross.tsv"
+for protocol in cross prefix; do
+  "$python" "$recipes/make_trials.py" --protocol "$protocol" --references "$data/test" --pack "$audio/test" \
+    --lengths 2 10 --untold --count "$count" --out "$data/$protocol.tsv"
+done
 sources=(--frames "$frames")
 if [ -n "$rvq_codec" ]; then
   sources+=(--rvq_codec "$rvq_codec" --codes "$codes")
@@ -43,5 +45,5 @@ elif [ -z "$systems" ]; then
   systems='aligned dit prefix transfusion'
 fi
 exec "$recipes/compare.sh" --conf_dir "$here/conf" --codec "$nano" --aligner "$nano" "${sources[@]}" \
-  --trials "$data/cross.tsv" --systems "$systems" --seeds "$seeds" --steps "$steps" --fit "$fit" \
+  --trials "$data/cross.tsv $data/prefix.tsv" --systems "$systems" --seeds "$seeds" --steps "$steps" --fit "$fit" \
   --synthesis "$synthesis" --timing "$timing" --whisper "$whisper" --python "$python" --work_dir "$work_dir/exp/compare"
