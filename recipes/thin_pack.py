@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stage import stage
 
-from latent_tts.data.frame_pack import EncodedClip, FramePack, laid_out, write_frame_pack
+from latent_tts.data.frame_pack import FramePack, laid_out, write_frame_pack
 from latent_tts.errors import UserError
 
 
@@ -29,16 +29,11 @@ def main(argv: list[str] | None = None) -> None:
     if (options.out / "clips.json").exists():
         return
     pack = FramePack(options.pack)
-    wanted = set(sorted({recording_of(clip) for clip in pack.clips})[:: options.every])
-    clips, frames = laid_out((clip, pack.stored(clip)) for clip in pack.clips if recording_of(clip) in wanted)
+    wanted = set(sorted({clip.recording for clip in pack.clips})[:: options.every])
+    clips, frames = laid_out((clip, pack.stored(clip)) for clip in pack.clips if clip.recording in wanted)
     write_frame_pack(options.out, frames, clips, pack.noise, pack.frame_format.entries)
     speakers, count = len({clip.speaker for clip in clips}), sum(clip.count for clip in clips)
     print(f"thin_pack: {options.out}: {count} frames of {len(wanted)} recordings, {speakers} voices", file=sys.stderr)
-
-
-def recording_of(clip: EncodedClip) -> str:
-    """A clip's name goes on behind its recording's."""
-    return clip.name.rpartition("@")[0]
 
 
 if __name__ == "__main__":

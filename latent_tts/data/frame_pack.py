@@ -26,6 +26,11 @@ class EncodedClip:
     starts: tuple[int, ...]
     name: str = ""  # its own in the pack, and begins with the recording's
 
+    @property
+    def recording(self) -> str:
+        """What it was cut from, as recipes/encode.py names clips."""
+        return self.name.rpartition("@")[0] or self.name
+
 
 class FramePack:
     """Clips of one split: ``frames.npy``, ``clips.json``, and beside frames (M, D) of floats ``noise.npy`` (D,), the

@@ -99,7 +99,7 @@ def cut_of(clip: EncodedClip, frames: np.ndarray, frame_rate: float, texts: Mapp
         AlignmentItem(name, round(start / frame_rate, 6), round((end - start) / frame_rate, 6))
         for name, start, end in zip(names, clip.starts, ends)
     ]
-    recording = clip.name.partition("@")[0]
+    recording = clip.recording
     spoken = SupervisionSegment(
         *(clip.name, recording, 0, seconds), text=" ".join(names), speaker=clip.speaker, alignment={"phone": items}
     )
