@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import yaml
 from stage import stage
 
+from latent_tts.evaluate.pictures import write_png
 from latent_tts.evaluate.pooled import pooled
 from latent_tts.evaluate.report import COLUMNS, markdown_table
 from latent_tts.files import write_whole
@@ -133,7 +134,7 @@ def draw(points: Mapping[str, Mapping[str, Mapping]], folder: Path) -> None:
     held = [key for key in QUALITIES if all(key in row for curve in points.values() for row in curve.values())]
     counts = sorted({int(steps) for curve in points.values() for steps in curve})
     for name, (label, place) in PLOTS.items():
-        figure = Figure(figsize=(4 * len(held), 3.6), layout="constrained")
+        figure = Figure(figsize=(4 * len(held), 3.6), dpi=120, layout="constrained")
         for axes, quality in zip(figure.subplots(1, len(held), squeeze=False)[0], held):
             for system, curve in points.items():
                 marks = [(place(steps, row), row[quality]) for steps, row in curve.items()]
@@ -144,9 +145,7 @@ def draw(points: Mapping[str, Mapping[str, Mapping]], folder: Path) -> None:
                 axes.minorticks_off()
             axes.grid(alpha=0.3)
             axes.legend(fontsize=7)
-        beside = folder / f".{name}.part.png"
-        figure.savefig(beside, dpi=120)
-        beside.replace(folder / f"{name}.png")
+        write_png(folder / f"{name}.png", figure)
 
 
 def trace(axes: Axes, system: str, points: Sequence[tuple[float, Mapping]], scale: float) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from stage import stage
 
 from latent_tts.errors import UserError
+from latent_tts.evaluate.pictures import write_png
 from latent_tts.files import write_whole
 
 VALID = "valid/"
@@ -71,7 +72,7 @@ def draw(runs: Mapping[str, Curves], path: Path) -> None:
     from matplotlib.figure import Figure
 
     losses = list(next(iter(runs.values())))
-    figure = Figure(figsize=(4 * len(losses), 3.6), layout="constrained")
+    figure = Figure(figsize=(4 * len(losses), 3.6), dpi=120, layout="constrained")
     for axes, loss in zip(figure.subplots(1, len(losses), squeeze=False)[0], losses):
         for name, curves in runs.items():
             if loss in curves:
@@ -79,9 +80,7 @@ def draw(runs: Mapping[str, Curves], path: Path) -> None:
         axes.set(xscale="log", xlabel="steps", ylabel=f"{VALID}{loss}")
         axes.grid(alpha=0.3)
     axes.legend(fontsize=7)
-    beside = path.with_name(f".{path.stem}.part.png")
-    figure.savefig(beside, dpi=120)
-    beside.replace(path)
+    write_png(path, figure)
 
 
 if __name__ == "__main__":

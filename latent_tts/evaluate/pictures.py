@@ -16,6 +16,7 @@ from latent_tts.nn.spectral import LogMel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FLOOR = 1e-4  # of mel magnitudes; all spectrograms share one scale of brightness
 
@@ -98,6 +99,11 @@ def draw(path: Path, panels: Sequence[Panel]) -> None:
         axes.set_title(panel.title, loc="left", fontsize=9, parse_math=False)
     figure.supxlabel("seconds", fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_png(path, figure)
+
+
+def write_png(path: Path, figure: Figure) -> None:
+    """A figure as a PNG that appears whole or not at all."""
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
     write_whole(path, picture.getvalue())
