@@ -23,7 +23,7 @@ data=$work_dir/data audio=$work_dir/dump/audio out=$work_dir/exp/frames
 export PYTHONPATH=$here/../..${PYTHONPATH:+:$PYTHONPATH}
 
 "$here/../mini/ablate_codec.sh" --audio "$audio" --trials "$data/cross.tsv" --work_dir "$out/codecs" \
-  --variants "$variants" --fit "$codec_fit" --whisper "$whisper" --python "$python"
+  --variants "$variants" --fit "$codec_fit" --python "$python"
 mkdir -p "$out/conf"
 for name in $variants; do
   for split in train valid; do
