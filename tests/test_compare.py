@@ -19,7 +19,8 @@ from latent_tts.model_files import SHIPPED
 
 ROOT = Path(__file__).parent.parent
 CONF = Path(__file__).parent / "conf/compare"
-COMPARE, MINI = ROOT / "recipes/compare.sh", ROOT / "egs/mini/compare.sh"
+COMPARE, COMPARE_CORPUS = ROOT / "recipes/compare.sh", ROOT / "recipes/compare_corpus.sh"
+MINI, LIBRISPEECH = ROOT / "egs/mini/compare.sh", ROOT / "egs/librispeech/compare.sh"
 
 
 def run(*command: object, status: int = 0) -> str:
@@ -137,34 +138,44 @@ def test_a_wrong_option_is_one_line(tmp_path, options, line):
     assert not (tmp_path / "work").exists()
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory) -> Path:
-    """Frames of the shipped codec and a trial list, of egs/mini's recordings, by the commands of its README."""
-    folder = tmp_path_factory.mktemp("mini")
-    audio, python = folder / "dump/audio", (sys.executable,)
-    run(ROOT / "egs/mini/run.sh", "--work_dir", folder, "--stop_stage", 2, "--python", *python)
-    for split in ("valid", "test"):
-        align = ("--pack", audio / split, "--aligner", SHIPPED, "--min_score", -99)
-        run(*python, ROOT / "recipes/align.py", *align)
-    encode = ("--data_dir", folder / "data/valid", "--pack", audio / "valid", "--codec", SHIPPED)
-    run(*python, ROOT / "recipes/encode.py", *encode, "--out", folder / "frames/train", "--longest", 5)
-    shutil.copytree(folder / "frames/train", folder / "frames/valid")
-    make = ("--protocol", "prefix", "--references", folder / "data/test", "--pack", audio / "test")
-    more = ("--lengths", 4, 20, "--count", 2, "--out", folder / "data/prefix.tsv")
-    run(*python, ROOT / "recipes/make_trials.py", *make, *more)
-    return folder
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--work_dir", ""], "--work_dir is wanted"),
+        (["--codec", "none"], "--codec: no model directory 'none'"),
+        (["--aligner", "none"], "--aligner: no model directory 'none'"),
+        (["--rvq_codec", "none"], "--rvq_codec: no model directory 'none'"),
+        ([], "no none/dump/audio/train/phones.json; stage 2 of the recipe leaves it"),
+    ],
+)
+def test_what_a_corpus_lacks_is_one_line(options, line):
+    said = run(
+        COMPARE_CORPUS, "--work_dir", "none", "--conf_dir", CONF, "--python", sys.executable, *options, status=2
+    )
+    assert said.startswith("compare_corpus.sh: error: ") and line in said and said.count("\n") == 1
+
+
+def test_librispeech_is_compared_on_its_own_codecs(tmp_path):
+    """Each in turn is named where it lacks."""
+    for name in ("codec_nano", "aligner", "codec_rvq"):
+        said = run(LIBRISPEECH, "--work_dir", tmp_path, "--python", sys.executable, status=2)
+        assert f"no model directory '{tmp_path}/exp/{name}/model'" in said
+        shutil.copytree(SHIPPED, tmp_path / f"exp/{name}/model")
+    said = run(LIBRISPEECH, "--work_dir", tmp_path, "--python", sys.executable, status=2)
+    assert f"no {tmp_path}/dump/audio/train/phones.json" in said
 
 
 @pytest.mark.slow
-def test_from_frames_to_a_table(prepared):
-    """One system has a codec of its own, and no other frames than that codec's."""
-    work, trials, own = prepared / "work", prepared / "data/prefix.tsv", prepared / "codecs/prefix"
+def test_from_recordings_to_a_table(tmp_path):
+    """By the commands of egs/mini's README. One system has a codec of its own, and no frames but that codec's."""
+    run(MINI.parent / "run.sh", "--work_dir", tmp_path, "--stop_stage", 2, "--python", sys.executable)
+    work, own = tmp_path / "exp/compare", tmp_path / "codecs/prefix"
     own.mkdir(parents=True)
     (own / "model").symlink_to(SHIPPED)
-    (own / "frames").symlink_to(prepared / "frames")
-    options = ("--conf_dir", CONF, "--frames", prepared / "frames", "--trials", trials)
+    (own / "frames").symlink_to(tmp_path / "dump/frames")
+    options = ("--work_dir", tmp_path, "--conf_dir", CONF, "--systems", "aligned prefix", "--count", 2)
     options += ("--seeds", "0 1", "--steps", "2 1", "--timing", "--rounds 1 --count 1")
-    options += ("--codecs", prepared / "codecs", "--work_dir", work, "--python", sys.executable)
+    options += ("--codecs", tmp_path / "codecs", "--python", sys.executable)
     said = run(MINI, *options)
     assert "Traceback" not in said
     table = (work / "table.md").read_text()
@@ -176,12 +187,12 @@ def test_from_frames_to_a_table(prepared):
     assert weights[0] != weights[1]
     told = {name: yaml.safe_load((work / f"{name}/seed_0/config.yaml").read_text()) for name in ("aligned", "prefix")}
     assert {name: Path(each["data"]) for name, each in told.items()} == {
-        "aligned": prepared / "frames", "prefix": own / "frames"
+        "aligned": tmp_path / "dump/frames", "prefix": own / "frames"
     }  # fmt: skip
     record = json.loads((work / "prefix/seed_1/train.json").read_text())
     assert [(call["first"], call["last"]) for call in record["calls"]] == [(0, 4)] and record["parameters"] > 0
     spoken = {path.stem for path in (work / "prefix/seed_1/prefix/steps_1/wav").glob("*.wav")}
-    assert spoken == {trial.id for trial in read_trials(trials)}
+    assert spoken == {trial.id for trial in read_trials(tmp_path / "data/prefix.tsv")}
     before = {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()}
     run(MINI, *options)
     changed = {path for path, time in before.items() if path.stat().st_mtime_ns != time}
