@@ -191,8 +191,8 @@ def test_from_recordings_to_a_table(tmp_path):
     }  # fmt: skip
     record = json.loads((work / "prefix/seed_1/train.json").read_text())
     assert [(call["first"], call["last"]) for call in record["calls"]] == [(0, 4)] and record["parameters"] > 0
-    spoken = {path.stem for path in (work / "prefix/seed_1/prefix/steps_1/wav").glob("*.wav")}
-    assert spoken == {trial.id for trial in read_trials(tmp_path / "data/prefix.tsv")}
+    spoken = {path.stem for path in (work / "prefix/seed_1/cross/steps_1/wav").glob("*.wav")}
+    assert spoken == {trial.id for trial in read_trials(tmp_path / "data/cross.tsv")}
     before = {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()}
     run(MINI, *options)
     changed = {path for path, time in before.items() if path.stat().st_mtime_ns != time}

@@ -52,6 +52,7 @@ class Lesson(NamedTuple):
     padding: Tensor | None  # (B,) int64, how many leading inputs of a row are none
     decisions: Tensor  # (B, N + 1), what is to be decided at each step
     told: tuple[Tensor, ...]  # each (B, N + 1, H), added to a step's state before it becomes the head's condition
+    positions: Tensor | None = None  # (B, P + N + 1) of the inputs, where these are not their places
 
 
 class Reading(NamedTuple):
@@ -62,6 +63,7 @@ class Reading(NamedTuple):
     padding: Tensor  # (B,) int64, how many leading inputs of a row are none
     before: Tensor  # (B, places, H), what a step sees beside the frame before it and the decision behind that one
     after: Tensor  # (B, places, H), what the head is told beside this step's decision
+    positions: Tensor | None = None  # (B, M) of the inputs, where these are not their places
 
     def at(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """The rows of both tables (B, H) for places (B,)."""
@@ -171,7 +173,7 @@ class LatentLM(nn.Module, ABC):
     def _heard(self, batch: Utterances) -> tuple[Lesson, Tensor]:
         """The lesson of a batch, and the states (B, N + 1, H) of its steps."""
         lesson = self.lesson(batch)
-        states = self.transformer(lesson.inputs, padding=lesson.padding)
+        states = self.transformer(lesson.inputs, padding=lesson.padding, positions=lesson.positions)
         return lesson, states[:, -batch.frames.shape[1] - 1 :]
 
     def _as_heard(self, batch: Utterances) -> Utterances:
@@ -210,7 +212,7 @@ class LatentLM(nn.Module, ABC):
         prompt = prompt.to(self.null.device)
         walk, past, reading = self.walk(prompt, sampling), State(), self.reading(prompt)
         padding = reading.padding if reading.padding.any() else None
-        state = self.transformer(reading.inputs, past, padding)[:, -1]
+        state = self.transformer(reading.inputs, past, padding, reading.positions)[:, -1]
         frames = F.pad(prompt.frames, (0, 0, 1, 0)).take_along_dim(prompt.frame_lens[:, None, None], dim=1)[:, 0]
         while True:
             moves = walk.step(self.think(state).float().cpu().numpy())

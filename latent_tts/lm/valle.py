@@ -21,7 +21,7 @@ class ValleLMConfig(LMConfig):
     """Sizes of a VALL-E.
 
     ``most_frames`` a phone, and as many as ``grace`` phones more have, end an utterance that does not stop: at 50
-    frames a second four times what a PrefixLM has at 12.5.
+    frames a second four times what a PrefixLM has at 12.5. ``text_stride`` is PrefixLM's, for the first codes.
     """
 
     codebooks: int = 8  # codes a frame
@@ -33,6 +33,7 @@ class ValleLMConfig(LMConfig):
     most_repeated: float = 0.1  # share of them that may be this code; 1 is nucleus sampling alone
     most_frames: float = 16.0
     grace: float = 4.0
+    text_stride: float | None = None
 
     def __post_init__(self):
         if self.codebooks < 2 or self.group < 1 or self.window < 1:
@@ -56,7 +57,7 @@ class ValleLM(nn.Module):
     def __init__(self, config: ValleLMConfig = ValleLMConfig()):
         super().__init__()
         c = self.config = config
-        self.ar = FirstCodes(c.vocabulary, c.entries, c.dim, c.layers, c.heads, c.group, c.dropout)
+        self.ar = FirstCodes(c.vocabulary, c.entries, c.dim, c.layers, c.heads, c.group, c.dropout, c.text_stride)
         self.nar = LaterCodes(c.vocabulary, c.codebooks, c.entries, c.dim, c.nar_layers, c.heads, c.dropout)
 
     @property

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from latent_tts.frames import Sampling, Utterances
 from latent_tts.lm.draws import RowDraws
 from latent_tts.lm.latent_lm import at_their_ends
-from latent_tts.lm.prefix import text_before_frames
+from latent_tts.lm.prefix import positions_at_their_ends, text_before_frames, text_beside_frames
 from latent_tts.lm.repetition import RepetitionAware
 from latent_tts.lm.walks import refuse_speed, tell_of_cut
 from latent_tts.nn.state import State
@@ -28,9 +28,19 @@ class FirstCodes(nn.Module):
     reference without text is context only.
     """
 
-    def __init__(self, vocabulary: int, entries: int, dim: int, layers: int, heads: int, group: int, dropout: float):
+    def __init__(
+        self,
+        vocabulary: int,
+        entries: int,
+        dim: int,
+        layers: int,
+        heads: int,
+        group: int,
+        dropout: float,
+        text_stride: float | None = None,
+    ):
         super().__init__()
-        self.group, self.end, self.scale = group, entries, dim**0.5
+        self.group, self.end, self.scale, self.text_stride = group, entries, dim**0.5, text_stride
         self.text = nn.Embedding(vocabulary, dim)
         self.segment = nn.Embedding(4, dim)  # codes of 0 utterance, 1 reference; text of 2 and 3
         self.first = nn.Parameter(torch.zeros(dim))  # in place of the group before the first
@@ -58,7 +68,8 @@ class FirstCodes(nn.Module):
     def forward(self, batch: Utterances, groups: Tensor) -> Tensor:
         """Logits (B, M + 1, G, entries + 1) of every group behind the text and the groups (B, M, G) before it."""
         inputs, padding = self._inputs(batch, groups)
-        states = self.transformer(inputs, padding=padding if padding.any() else None)
+        positions = self._positions(batch, groups.shape[1] + 1)
+        states = self.transformer(inputs, padding=padding if padding.any() else None, positions=positions)
         return self.scores(states[:, -groups.shape[1] - 1 :])
 
     def scores(self, states: Tensor) -> Tensor:
@@ -76,10 +87,10 @@ class FirstCodes(nn.Module):
         draws = RowDraws(sampling.seeds(rows))
         history = last_codes(prompt, window)
         draw = RepetitionAware(history, most_repeated, draws, sampling.top_p, sampling.code_temperature)
-        inputs, padding = self.prompted(prompt)
+        inputs, padding, positions = self.prompted(prompt)
         past, made, phones = State(), [], prompt.text_lens - prompt.prompt_text_lens
         alive, lens = torch.ones(rows, dtype=torch.bool, device=device), torch.zeros_like(phones)
-        state = self.transformer(inputs, past, padding)[:, -1]
+        state = self.transformer(inputs, past, padding, positions)[:, -1]
         while True:
             for logits in self.scores(state).unbind(dim=1):
                 if not made:
@@ -95,14 +106,23 @@ class FirstCodes(nn.Module):
             group = torch.stack(made[-self.group :], dim=1)[:, None]
             state = self.transformer(self._embedded(group) + self.segment.weight[0], past, padding)[:, 0]
 
-    def prompted(self, prompt: Utterances) -> tuple[Tensor, Tensor | None]:
-        """Inputs (B, L + M + 1, H) up to the utterance's first step, rows aligned at their ends, and their padding."""
+    def prompted(self, prompt: Utterances) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Inputs (B, L + M + 1, H) up to the utterance's first step, rows aligned at their ends, their padding and
+        positions."""
         groups, lens, _ = self._grouped(prompt)
         inputs, _ = self._inputs(prompt, groups[:, :-1])
         count = lens // self.group + 1
+        positions = self._positions(prompt, inputs.shape[1] - prompt.text.shape[1])
+        positions = positions_at_their_ends(positions, prompt.text.shape[1] + count)
         inputs, _ = at_their_ends(inputs, prompt.text.shape[1] + count)
         padding = inputs.shape[1] - prompt.text_lens - count
-        return inputs, padding if padding.any() else None
+        return inputs, padding if padding.any() else None, positions
+
+    def _positions(self, batch: Utterances, steps: int) -> Tensor | None:
+        """Those of texts and ``steps`` groups, the start the first of them."""
+        if self.text_stride is None:
+            return None
+        return text_beside_frames(batch, batch.prompt_lens // self.group, steps, self.text_stride / self.group)
 
     def _grouped(self, batch: Utterances) -> tuple[Tensor, Tensor, Tensor]:
         """First codes with ends behind them, from where they are whole groups up to the reference's end: (B, M, G),

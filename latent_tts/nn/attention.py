@@ -12,9 +12,10 @@ from latent_tts.nn.state import State, remember
 
 
 def rotary(positions: Tensor, dim: int, base: float = 10000.0) -> tuple[Tensor, Tensor]:
-    """Cosine and sine tables (N, dim) for positions (N,) (RoPE, Su et al. 2021, in the half-split layout)."""
+    """Cosine and sine tables (..., N, dim) for positions (..., N) (RoPE, Su et al. 2021, in the half-split layout)."""
     rate = base ** (-torch.arange(0, dim, 2, device=positions.device, dtype=torch.float32) / dim)
-    angle = (positions[:, None].float() * rate).repeat(1, 2)
+    angle = positions[..., None].float() * rate
+    angle = torch.cat([angle, angle], dim=-1)
     return angle.cos(), angle.sin()
 
 
@@ -62,6 +63,7 @@ class CausalAttention(nn.Module):
 
     ``padding`` (B,) int64 is the number of leading steps of each row to hide, so that prompts of unequal length can
     share a batch, aligned at their ends. Rotary positions are relative: a shift of a row changes nothing.
+    ``positions`` (B, N) are those of the steps where they are not their places in the row.
     """
 
     def __init__(self, dim: int, heads: int):
@@ -70,10 +72,12 @@ class CausalAttention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.out = nn.Linear(dim, dim, bias=False)
 
-    def forward(self, x: Tensor, state: State | None = None, padding: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, state: State | None = None, padding: Tensor | None = None, positions: Tensor | None = None
+    ) -> Tensor:
         batch, count, dim = x.shape
         past = state[self].count if state is not None and self in state else 0
-        q, k, v = _turned(self.qkv(x), self.heads, past)
+        q, k, v = _turned(self.qkv(x), self.heads, past, positions)
         if past:
             k, v = state[self].append(k, v)
         else:
@@ -83,14 +87,19 @@ class CausalAttention(nn.Module):
         return self.out(y.transpose(1, 2).reshape(batch, count, dim))
 
 
-def _turned(qkv: Tensor, heads: int, past: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Projections (B, N, 3 H) of the steps behind ``past`` others -> queries and keys, turned by their places, and
-    values, each (B, heads, N, H / heads)."""
+def _turned(
+    qkv: Tensor, heads: int, past: int = 0, positions: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Projections (B, N, 3 H) of the steps behind ``past`` others -> queries and keys, turned by their places or
+    ``positions`` (B, N), and values, each (B, heads, N, H / heads)."""
     batch, count, dim = qkv.shape
     width = dim // (3 * heads)
     qkv = qkv.view(batch, count, 3, heads, width).permute(2, 0, 3, 1, 4)
-    room = 1 << (past + count - 1).bit_length()
-    cos, sin = (t[past : past + count].to(qkv.dtype) for t in _tables(room, width, qkv.device))
+    if positions is None:
+        room = 1 << (past + count - 1).bit_length()
+        cos, sin = (t[past : past + count].to(qkv.dtype) for t in _tables(room, width, qkv.device))
+    else:
+        cos, sin = (t[:, None].to(qkv.dtype) for t in rotary(positions, width))
     (q, k), v = rotate(qkv[:2], cos, sin), qkv[2]
     return q, k, v
 

@@ -24,7 +24,7 @@ class SwiGLU(nn.Module):
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)); see CausalAttention for ``state`` and ``padding``."""
+    """x + attention(norm(x)), then x + mlp(norm(x)); see CausalAttention for what else it is given."""
 
     def __init__(self, dim: int, heads: int, dropout: float):
         super().__init__()
@@ -34,13 +34,15 @@ class Block(nn.Module):
         self.mlp = SwiGLU(dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, state: State | None = None, padding: Tensor | None = None) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), state, padding))
+    def forward(
+        self, x: Tensor, state: State | None = None, padding: Tensor | None = None, positions: Tensor | None = None
+    ) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), state, padding, positions))
         return x + self.dropout(self.mlp(self.mlp_norm(x)))
 
 
 class Transformer(nn.Module):
-    """(B, N, H) -> (B, N, H), step t seeing steps up to t; see CausalAttention for ``state`` and ``padding``."""
+    """(B, N, H) -> (B, N, H), step t seeing steps up to t; see CausalAttention for what else it is given."""
 
     def __init__(self, dim: int, layers: int, heads: int, dropout: float = 0.0):
         super().__init__()
@@ -50,7 +52,9 @@ class Transformer(nn.Module):
             for last in (block.attention.out, block.mlp.down):
                 nn.init.normal_(last.weight, std=0.02 / (2 * layers) ** 0.5)
 
-    def forward(self, x: Tensor, state: State | None = None, padding: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, state: State | None = None, padding: Tensor | None = None, positions: Tensor | None = None
+    ) -> Tensor:
         for block in self.blocks:
-            x = block(x, state, padding)
+            x = block(x, state, padding, positions)
         return self.norm(x)

@@ -31,10 +31,11 @@ VARIANTS = {  # of how a frame is drawn
     "energy": {"head": "energy"},
     "guidance of conditions": {"guidance": "condition"},
     "the frame before": {"previous_frame": True},
+    "text beside frames": {"text_stride": 1.3},
 }
 KINDS_AND_VARIANTS = [  # all where text is read by a pointer; how it is read changes only what the head is told
-    *(("latent_lm", variant) for variant in VARIANTS),
-    *(("prefix_lm", variant) for variant in ("ddpm", "the frame before")),
+    *(("latent_lm", variant) for variant in VARIANTS if variant != "text beside frames"),
+    *(("prefix_lm", variant) for variant in ("ddpm", "the frame before", "text beside frames")),
 ]
 ANY_KIND = pytest.mark.parametrize("kind", LM_KINDS)
 

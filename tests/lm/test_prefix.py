@@ -47,11 +47,29 @@ def test_a_lesson_is_text_reference_and_frames_in_one_sequence():
 def test_prompts_end_together_behind_their_reference():
     lm = prefix_lm(0)
     prompts = [replace(row, frames=row.frames[:, : row.prompt_lens], frame_lens=row.prompt_lens) for row in ROWS]
-    inputs, padding = lm.prompted(stack(prompts))
+    inputs, padding, positions = lm.prompted(stack(prompts))
     for i, row in enumerate(prompts):
         wanted = sequence(lm, row)
         assert len(inputs[i]) - padding[i] == len(wanted) and torch.allclose(inputs[i, padding[i] :], wanted, atol=1e-6)
-    assert lm.prompted(prompts[0])[1].tolist() == [0]
+    assert positions is None and lm.prompted(prompts[0])[1].tolist() == [0]
+
+
+def test_text_stands_beside_the_frames_that_say_it():
+    """A phone's position is that of the step that says it if all last as long; so in a prompt, where rows move."""
+    lm, batch = tiny_lm(kind="prefix_lm", text_stride=1.5), stack(ROWS)
+    heads = stack([replace(row, frames=row.frames[:, : row.prompt_lens], frame_lens=row.prompt_lens) for row in ROWS])
+    lesson, (inputs, hidden, moved) = lm.lesson(batch), lm.prompted(heads)
+    for i, row in enumerate(ROWS):
+        phones, known, heard = int(row.text_lens), int(row.prompt_text_lens), int(row.prompt_lens)
+        for positions, padding, steps in (
+            (lesson.positions[i], int(lesson.padding[i]), int(row.frame_lens) + 1),
+            (moved[i], int(hidden[i]), heard + 1),
+        ):
+            text, frames = positions[padding:][:phones], positions[padding:][phones : phones + steps]
+            assert frames.tolist() == [frames[0] + step for step in range(steps)]
+            wanted = [1.5 * k if k < known else heard + 1.5 * (k - known) for k in range(phones)]
+            assert (text - frames[0]).tolist() == wanted
+    assert moved[:, -1].tolist() == [inputs.shape[1] - 1] * len(ROWS), "later steps count on from their places"
 
 
 def test_an_end_weighs_as_much_as_a_hundred_steps():

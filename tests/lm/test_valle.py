@@ -150,11 +150,11 @@ class TestPlain:
         assert spoken[:12] == made and (len(made) == 12 or len(spoken) == len(made))
 
 
-@BY_GROUP
+@pytest.mark.parametrize(("group", "stride"), [(1, None), (1, 3.7), (2, None), (3, 3.7)])
 class TestLaws:
-    def test_causal(self, group):
+    def test_causal(self, group, stride):
         """A group of codes changes only what is scored after it."""
-        lm, row = tiny_valle(1, group=group), coded(utterance(7, 0))
+        lm, row = tiny_valle(1, group=group, text_stride=stride), coded(utterance(7, 0))
 
         def logits(signal: Tensor) -> Tensor:
             codes = (signal.abs() * 97).long() % ENTRIES
@@ -163,13 +163,13 @@ class TestLaws:
         causal(logits, torch.rand(1, 6 * group, 1), 3 * group)
 
     @pytest.mark.parametrize("size", [1, 2, 7])
-    def test_streams(self, group, size):
-        streams(tiny_valle(1, group=group).ar.transformer, torch.randn(2, 15, 32), size)
+    def test_streams(self, group, stride, size):
+        streams(tiny_valle(1, group=group, text_stride=stride).ar.transformer, torch.randn(2, 15, 32), size)
 
     @pytest.mark.parametrize("prompt", PROMPTS, ids=range(len(PROMPTS)))
-    def test_generation_is_a_stream_of_what_was_learnt(self, group, prompt):
+    def test_generation_is_a_stream_of_what_was_learnt(self, group, stride, prompt):
         """The codes that were made, fed back all at once, are scored as when they were drawn."""
-        lm, seen = tiny_valle(1, group=group, most_frames=2.0), []
+        lm, seen = tiny_valle(1, group=group, text_stride=stride, most_frames=2.0), []
         lm.ar.code.weight.data[ENTRIES] = 0  # the end is seldom the likeliest
         call = RepetitionAware.__call__
 
@@ -190,17 +190,17 @@ class TestLaws:
         assert len(frames) > 2
         assert_close(drawn, learnt[: len(frames)])
 
-    def test_round_trip(self, group, tmp_path):
-        batch, lm = stack(ROWS), tiny_valle(1, group=group)
+    def test_round_trip(self, group, stride, tmp_path):
+        batch, lm = stack(ROWS), tiny_valle(1, group=group, text_stride=stride)
         round_trip(tmp_path, "lm", lm, load_lm, lambda lm: lm.ar(batch, lm.ar.lesson(batch)[0]))
         round_trip(tmp_path, "lm", lm, load_lm, lambda lm: lm.nar.scores(lm.nar.states(batch, 2), 2))
 
-    def test_batch_is_rows(self, group):
-        lm = tiny_valle(2, group=group, most_frames=3.0)
+    def test_batch_is_rows(self, group, stride):
+        lm = tiny_valle(2, group=group, text_stride=stride, most_frames=3.0)
         batch_is_rows(lambda rows: [x.float() for x in speak(lm, stack(rows), Sampling(seed=5))], PROMPTS)
 
-    def test_a_learning_batch_is_rows(self, group):
-        lm = tiny_valle(1, group=group)
+    def test_a_learning_batch_is_rows(self, group, stride):
+        lm = tiny_valle(1, group=group, text_stride=stride)
 
         def scores(rows: list[Utterances]) -> list[Tensor]:
             batch = stack(rows)
@@ -213,9 +213,9 @@ class TestLaws:
 
         batch_is_rows(scores, ROWS)
 
-    def test_what_is_learnt(self, group):
+    def test_what_is_learnt(self, group, stride):
         """Every code that can be read and the end; with groups the first frames of a reference may be left out."""
-        groups, known = tiny_valle(group=group).ar.lesson(stack(ROWS))
+        groups, known = tiny_valle(group=group, text_stride=stride).ar.lesson(stack(ROWS))
         for row, codes, learnt in zip(ROWS, groups, known):
             begin = int(row.prompt_lens) % group if row.prompt_text_lens else int(row.prompt_lens)
             assert codes[learnt].tolist() == [*row.frames[0, begin:, 0].tolist(), ENTRIES]
