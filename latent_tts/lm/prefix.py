@@ -20,10 +20,10 @@ class PrefixLMConfig(LatentLMConfig):
     a phone takes one frame on average; of 30000 clips of read speech the slowest took 3.4 a phone and two thirds of
     this limit. Faster frames want more of them.
 
-    ``text_stride`` lays the text beside the frames that say it: phone k of the utterance has the rotary position of the
-    utterance's step ``text_stride`` * k, phones of the reference likewise, so attention finds what is being said near
-    where it stands. Good is the mean number of frames that a phone takes. VALL-E counts the positions of text and codes
-    apart, too (Wang et al. 2023). None: text and frames are one sequence, as in LatentLM.
+    ``text_stride`` lays the text beside the frames that say it, so that attention finds what is being said near where
+    it stands: phone k of n has the rotary position of the step that is k / n through the utterance (as in VoiceStar,
+    Peng et al. 2025; VALL-E counts the positions of text and codes apart, too). What is still to be said counts
+    ``text_stride`` frames a phone. None: text and frames are one sequence, as in LatentLM.
     """
 
     stop_weight: float = 0.2
@@ -66,7 +66,8 @@ class PrefixLM(LatentLM):
         steps = torch.arange(batch.frames.shape[1] + 1, device=batch.text.device)
         inputs, padding = self._inputs(batch)
         padding = padding if padding.any() else None
-        return Lesson(inputs, padding, steps == batch.frame_lens[:, None], (), self._positions(batch))
+        positions = self._positions(batch, own_stride(batch))
+        return Lesson(inputs, padding, steps == batch.frame_lens[:, None], (), positions)
 
     def decision_loss(self, states: Tensor, decisions: Tensor) -> Tensor:
         """Binary cross entropy in nats, in which the ends weigh ``stop_positive``."""
@@ -95,13 +96,15 @@ class PrefixLM(LatentLM):
         positions."""
         inputs, _ = self._inputs(prompt)
         count = prompt.text.shape[1] + prompt.frame_lens + 1
-        positions = positions_at_their_ends(self._positions(prompt), count)
+        stride = torch.full_like(count, self.config.text_stride or 0, dtype=torch.float32)
+        positions = positions_at_their_ends(self._positions(prompt, stride), count)
         inputs, _ = at_their_ends(inputs, count)
         return inputs, inputs.shape[1] - 1 - prompt.text_lens - prompt.frame_lens, positions
 
-    def _positions(self, batch: Utterances) -> Tensor | None:
-        stride, steps = self.config.text_stride, batch.frames.shape[1] + 1
-        return None if stride is None else text_beside_frames(batch, batch.prompt_lens, steps, stride)
+    def _positions(self, batch: Utterances, stride: Tensor) -> Tensor | None:
+        if self.config.text_stride is None:
+            return None
+        return text_beside_frames(batch, batch.frames.shape[1] + 1, stride)
 
     def _inputs(self, batch: Utterances) -> tuple[Tensor, Tensor]:
         """(B, L + N + 1, H): texts that end together, and the frames behind them; padding before the texts (B,)."""
@@ -118,13 +121,21 @@ def text_before_frames(text: nn.Embedding, segment: nn.Embedding, batch: Utteran
     return at_their_ends(text(batch.text) + segment(2 + heard.long()), batch.text_lens)
 
 
-def text_beside_frames(batch: Utterances, heard: Tensor, steps: int, stride: float) -> Tensor:
-    """Positions (B, L + steps) of texts that end together and of steps behind them, ``heard`` (B,) of these in the
-    reference: a step's is its place, a phone's that of the step at which it is said if each phone takes ``stride``."""
-    places = batch.text.shape[1]
+def own_stride(batch: Utterances) -> Tensor:
+    """(B,) frames that a phone of each utterance takes."""
+    return (batch.frame_lens - batch.prompt_lens) / (batch.text_lens - batch.prompt_text_lens)
+
+
+def text_beside_frames(batch: Utterances, steps: int, stride: Tensor, group: int = 1) -> Tensor:
+    """Positions (B, L + steps) of texts that end together and of steps of ``group`` frames behind them. A step's is its
+    place; a phone's that of the step at which it is said if each takes ``stride`` (B,) frames, those of a reference
+    what they have taken."""
+    places, heard = batch.text.shape[1], (batch.prompt_lens // group)[:, None]
     phones = torch.arange(places, device=batch.text.device) - (places - batch.text_lens[:, None])
-    first = batch.prompt_text_lens[:, None]
-    text = torch.where(phones < first, places + stride * phones, places + heard[:, None] + stride * (phones - first))
+    known = batch.prompt_text_lens[:, None]
+    of_reference = phones * heard / known.clamp(min=1)
+    of_utterance = heard + (phones - known) * stride[:, None] / group
+    text = places + torch.where(phones < known, of_reference, of_utterance)
     frames = torch.arange(places, places + steps, device=text.device, dtype=text.dtype)
     return torch.cat([text, frames.expand(len(text), -1)], dim=1)
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from latent_tts.frames import Sampling, Utterances
 from latent_tts.lm.draws import RowDraws
 from latent_tts.lm.latent_lm import at_their_ends
-from latent_tts.lm.prefix import positions_at_their_ends, text_before_frames, text_beside_frames
+from latent_tts.lm.prefix import own_stride, positions_at_their_ends, text_before_frames, text_beside_frames
 from latent_tts.lm.repetition import RepetitionAware
 from latent_tts.lm.walks import refuse_speed, tell_of_cut
 from latent_tts.nn.state import State
@@ -68,7 +68,7 @@ class FirstCodes(nn.Module):
     def forward(self, batch: Utterances, groups: Tensor) -> Tensor:
         """Logits (B, M + 1, G, entries + 1) of every group behind the text and the groups (B, M, G) before it."""
         inputs, padding = self._inputs(batch, groups)
-        positions = self._positions(batch, groups.shape[1] + 1)
+        positions = self._positions(batch, groups.shape[1] + 1, own_stride(batch))
         states = self.transformer(inputs, padding=padding if padding.any() else None, positions=positions)
         return self.scores(states[:, -groups.shape[1] - 1 :])
 
@@ -112,17 +112,16 @@ class FirstCodes(nn.Module):
         groups, lens, _ = self._grouped(prompt)
         inputs, _ = self._inputs(prompt, groups[:, :-1])
         count = lens // self.group + 1
-        positions = self._positions(prompt, inputs.shape[1] - prompt.text.shape[1])
+        stride = torch.full_like(count, self.text_stride or 0, dtype=torch.float32)
+        positions = self._positions(prompt, inputs.shape[1] - prompt.text.shape[1], stride)
         positions = positions_at_their_ends(positions, prompt.text.shape[1] + count)
         inputs, _ = at_their_ends(inputs, prompt.text.shape[1] + count)
         padding = inputs.shape[1] - prompt.text_lens - count
         return inputs, padding if padding.any() else None, positions
 
-    def _positions(self, batch: Utterances, steps: int) -> Tensor | None:
+    def _positions(self, batch: Utterances, steps: int, stride: Tensor) -> Tensor | None:
         """Those of texts and ``steps`` groups, the start the first of them."""
-        if self.text_stride is None:
-            return None
-        return text_beside_frames(batch, batch.prompt_lens // self.group, steps, self.text_stride / self.group)
+        return None if self.text_stride is None else text_beside_frames(batch, steps, stride, self.group)
 
     def _grouped(self, batch: Utterances) -> tuple[Tensor, Tensor, Tensor]:
         """First codes with ends behind them, from where they are whole groups up to the reference's end: (B, M, G),

@@ -82,8 +82,11 @@ def continued(prompt: Utterances, frames: Tensor, begun: Tensor) -> Utterances:
 
 class TestLaws:
     @pytest.fixture(params=KINDS_AND_VARIANTS, ids=" ".join)
-    def lm(self, request) -> LatentLM:
+    def lm(self, request, monkeypatch) -> LatentLM:
         kind, variant = request.param
+        stride = VARIANTS[variant].get("text_stride")
+        if stride:  # the pace at which an utterance is spoken, and not its own, as if it had kept to it
+            monkeypatch.setattr("latent_tts.lm.prefix.own_stride", lambda batch: torch.full((len(batch),), stride))
         return tiny_lm(1, kind, condition_dropout=0.0, **VARIANTS[variant])
 
     def test_causal(self, lm):

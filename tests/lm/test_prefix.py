@@ -55,7 +55,8 @@ def test_prompts_end_together_behind_their_reference():
 
 
 def test_text_stands_beside_the_frames_that_say_it():
-    """A phone's position is that of the step that says it if all last as long; so in a prompt, where rows move."""
+    """A phone's position is that of the step that says it if all last as long; so in a prompt, where rows move and what
+    is not said yet counts the stride."""
     lm, batch = tiny_lm(kind="prefix_lm", text_stride=1.5), stack(ROWS)
     heads = stack([replace(row, frames=row.frames[:, : row.prompt_lens], frame_lens=row.prompt_lens) for row in ROWS])
     lesson, (inputs, hidden, moved) = lm.lesson(batch), lm.prompted(heads)
@@ -67,8 +68,9 @@ def test_text_stands_beside_the_frames_that_say_it():
         ):
             text, frames = positions[padding:][:phones], positions[padding:][phones : phones + steps]
             assert frames.tolist() == [frames[0] + step for step in range(steps)]
-            wanted = [1.5 * k if k < known else heard + 1.5 * (k - known) for k in range(phones)]
-            assert (text - frames[0]).tolist() == wanted
+            stride = 1.5 if steps == heard + 1 else (int(row.frame_lens) - heard) / (phones - known)
+            wanted = [heard * k / known if k < known else heard + stride * (k - known) for k in range(phones)]
+            assert (text - frames[0]).tolist() == pytest.approx(wanted, abs=1e-4)
     assert moved[:, -1].tolist() == [inputs.shape[1] - 1] * len(ROWS), "later steps count on from their places"
 
 

@@ -167,7 +167,7 @@ class TestLaws:
         streams(tiny_valle(1, group=group, text_stride=stride).ar.transformer, torch.randn(2, 15, 32), size)
 
     @pytest.mark.parametrize("prompt", PROMPTS, ids=range(len(PROMPTS)))
-    def test_generation_is_a_stream_of_what_was_learnt(self, group, stride, prompt):
+    def test_generation_is_a_stream_of_what_was_learnt(self, group, stride, prompt, monkeypatch):
         """The codes that were made, fed back all at once, are scored as when they were drawn."""
         lm, seen = tiny_valle(1, group=group, text_stride=stride, most_frames=2.0), []
         lm.ar.code.weight.data[ENTRIES] = 0  # the end is seldom the likeliest
@@ -179,6 +179,8 @@ class TestLaws:
 
         with patch.object(RepetitionAware, "__call__", record):
             (frames,) = speak(lm, prompt, Sampling(seed=1))
+        if stride:  # as if the utterance had kept to the pace at which it was spoken
+            monkeypatch.setattr("latent_tts.lm.valle_ar.own_stride", lambda batch: torch.tensor([stride]))
         row = replace(
             prompt, frames=torch.cat([prompt.frames, frames[None]], 1), frame_lens=prompt.frame_lens + len(frames)
         )
