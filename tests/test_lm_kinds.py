@@ -181,7 +181,7 @@ def sizes_in(stage, monkeypatch) -> Callable[[Path], LMConfig]:
 def test_the_recipes_own(path, sizes_in):
     """Without a class it is a pointer; what is not said is as in the class."""
     settings = yaml.safe_load(path.read_text())["task"]["lm"]
-    build = BUILDS.get(path.stem.split("_")[-1], AlignedLMConfig)
+    build = BUILDS.get(path.stem.removesuffix("_beside").split("_")[-1], AlignedLMConfig)
     assert sizes_in(path) == build(**settings.get("init_args", settings))
 
 

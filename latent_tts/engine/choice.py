@@ -60,10 +60,11 @@ def choose_engine(engine: str, device: str) -> str:
     return "torch" if engine == "torch" or missing or device != "cpu" else "onnx"
 
 
-def kind_of_lm(folder: Path) -> str | None:
-    """What config.yaml calls the kind of its language model, None where it does not say."""
+def goes_as_graphs(folder: Path) -> bool:
+    """Whether graphs can be made of the language model that config.yaml tells of: one that goes step by step, each
+    step turned by its place."""
     about = read_config(folder).get("lm")
-    return about.get("kind") if isinstance(about, dict) else None
+    return isinstance(about, dict) and about.get("kind") in STEPPING and about.get("text_stride") is None
 
 
 def load_model(folder: Path, device: str, engine: str, threads: int | None) -> tuple[Model, str]:
@@ -73,7 +74,7 @@ def load_model(folder: Path, device: str, engine: str, threads: int | None) -> t
     wrong with the directory.
     """
     chosen = choose_engine(engine, device)
-    if chosen == "onnx" and kind_of_lm(folder) not in STEPPING:
+    if chosen == "onnx" and not goes_as_graphs(folder):
         log.info("speaking by torch, since there are no graphs for this kind of language model")
         chosen = "torch"
     if chosen == "onnx":

@@ -26,7 +26,7 @@ PROMPT = ("text", "text_lens", "frames", "frame_lens", "prompt_lens", "prompt_te
 
 
 def reading_graph(lm: LatentLM) -> bytes:
-    """A prompt as in ``Utterances``, (B, ...) each -> what ``LatentLM.reading`` gives of it."""
+    """A prompt as in ``Utterances``, (B, ...) each -> what ``LatentLM.reading`` gives of it, but positions."""
     network, width = _Read(_own(lm)), lm.config.frame_dim
     one = {"text": torch.ones(1, 3, dtype=torch.int64), "frames": torch.zeros(1, 2, width)}
     one |= {"text_lens": torch.tensor([3]), "frame_lens": torch.tensor([2]), "prompt_lens": torch.tensor([2])}
@@ -34,7 +34,8 @@ def reading_graph(lm: LatentLM) -> bytes:
     axes = {name: ("B", "L") if name in ("text", "starts") else ("B", "N") for name in PROMPT if name[-4:] != "lens"}
     axes |= {name: ("B",) for name in PROMPT if name[-4:] == "lens"}
     axes |= {"inputs": ("B", "M"), "padding": ("B",), "before": ("B", "P"), "after": ("B", "P")}
-    return _export(network, {name: one[name] for name in PROMPT}, Reading._fields, axes)
+    outputs = [name for name in Reading._fields if name != "positions"]
+    return _export(network, {name: one[name] for name in PROMPT}, outputs, axes)
 
 
 def step_graph(lm: LatentLM) -> bytes:

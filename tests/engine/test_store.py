@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import tiny_model
+from tiny import tiny_lm, tiny_model
 
 from latent_tts.engine import store as stores
 from latent_tts.engine import threads
-from latent_tts.engine.choice import choose_engine
+from latent_tts.engine.choice import choose_engine, goes_as_graphs
 from latent_tts.engine.store import GraphStore
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling
+from latent_tts.model_dir import save_part
 from latent_tts.tts import TTS
 
 QUICK = Sampling(steps=2)
@@ -194,3 +195,11 @@ def test_more_threads_have_to_earn_their_place(monkeypatch):
 
         monkeypatch.setattr(threads, "_walk", walk)
         assert threads._fastest(b"", [1, 2]) == wanted
+
+
+@pytest.mark.parametrize(("kind", "sizes", "goes"), [
+    ("prefix_lm", {}, True), ("prefix_lm", {"text_stride": 1.1}, False), ("latent_lm", {}, True)
+])  # fmt: skip
+def test_only_steps_that_turn_by_their_places_go_as_graphs(tmp_path, kind, sizes, goes):
+    save_part(tmp_path, "lm", tiny_lm(kind=kind, **sizes))
+    assert goes_as_graphs(tmp_path) is goes
