@@ -67,8 +67,8 @@ class CachedAttention(nn.Module):
     """Causal attention that writes keys and values into buffers of fixed room, where they already lie.
 
     ``state`` holds its buffers, keys and values (B, heads, room, dim); in the place of padding come the last step's
-    place (B,) int32 in each row, the longest row's length () int32, and the cosines and sines (room, dim / 2). Steps are
-    turned by their places: there are no other ``positions``.
+    place (B,) int32 in each row, the longest row's length () int32, and the cosines and sines (room, dim / 2). Steps
+    are turned by their places: there are no other ``positions``.
     """
 
     def __init__(self, attention: CausalAttention):
