@@ -96,12 +96,11 @@ class PrefixLM(LatentLM):
         positions."""
         inputs, _ = self._inputs(prompt)
         count = prompt.text.shape[1] + prompt.frame_lens + 1
-        stride = torch.full_like(count, self.config.text_stride or 0, dtype=torch.float32)
-        positions = positions_at_their_ends(self._positions(prompt, stride), count)
+        positions = positions_at_their_ends(self._positions(prompt, self.config.text_stride), count)
         inputs, _ = at_their_ends(inputs, count)
         return inputs, inputs.shape[1] - 1 - prompt.text_lens - prompt.frame_lens, positions
 
-    def _positions(self, batch: Utterances, stride: Tensor) -> Tensor | None:
+    def _positions(self, batch: Utterances, stride: Tensor | float | None) -> Tensor | None:
         if self.config.text_stride is None:
             return None
         return text_beside_frames(batch, batch.frames.shape[1] + 1, stride)
@@ -122,19 +121,19 @@ def text_before_frames(text: nn.Embedding, segment: nn.Embedding, batch: Utteran
 
 
 def own_stride(batch: Utterances) -> Tensor:
-    """(B,) frames that a phone of each utterance takes."""
-    return (batch.frame_lens - batch.prompt_lens) / (batch.text_lens - batch.prompt_text_lens)
+    """(B, 1) frames that a phone of each utterance takes."""
+    return ((batch.frame_lens - batch.prompt_lens) / (batch.text_lens - batch.prompt_text_lens))[:, None]
 
 
-def text_beside_frames(batch: Utterances, steps: int, stride: Tensor, group: int = 1) -> Tensor:
+def text_beside_frames(batch: Utterances, steps: int, stride: Tensor | float, group: int = 1) -> Tensor:
     """Positions (B, L + steps) of texts that end together and of steps of ``group`` frames behind them. A step's is its
-    place; a phone's that of the step at which it is said if each takes ``stride`` (B,) frames, those of a reference
-    what they have taken."""
+    place; a phone's that of the step at which it is said if each takes ``stride`` frames, one number or (B, 1),
+    those of a reference what they have taken."""
     places, heard = batch.text.shape[1], (batch.prompt_lens // group)[:, None]
     phones = torch.arange(places, device=batch.text.device) - (places - batch.text_lens[:, None])
     known = batch.prompt_text_lens[:, None]
     of_reference = phones * heard / known.clamp(min=1)
-    of_utterance = heard + (phones - known) * stride[:, None] / group
+    of_utterance = heard + (phones - known) * stride / group
     text = places + torch.where(phones < known, of_reference, of_utterance)
     frames = torch.arange(places, places + steps, device=text.device, dtype=text.dtype)
     return torch.cat([text, frames.expand(len(text), -1)], dim=1)

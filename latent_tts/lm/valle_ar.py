@@ -112,14 +112,13 @@ class FirstCodes(nn.Module):
         groups, lens, _ = self._grouped(prompt)
         inputs, _ = self._inputs(prompt, groups[:, :-1])
         count = lens // self.group + 1
-        stride = torch.full_like(count, self.text_stride or 0, dtype=torch.float32)
-        positions = self._positions(prompt, inputs.shape[1] - prompt.text.shape[1], stride)
+        positions = self._positions(prompt, inputs.shape[1] - prompt.text.shape[1], self.text_stride)
         positions = positions_at_their_ends(positions, prompt.text.shape[1] + count)
         inputs, _ = at_their_ends(inputs, prompt.text.shape[1] + count)
         padding = inputs.shape[1] - prompt.text_lens - count
         return inputs, padding if padding.any() else None, positions
 
-    def _positions(self, batch: Utterances, steps: int, stride: Tensor) -> Tensor | None:
+    def _positions(self, batch: Utterances, steps: int, stride: Tensor | float | None) -> Tensor | None:
         """Those of texts and ``steps`` groups, the start the first of them."""
         return None if self.text_stride is None else text_beside_frames(batch, steps, stride, self.group)
 

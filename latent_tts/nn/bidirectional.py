@@ -117,7 +117,7 @@ class SteeredTransformer(nn.Module):
 
 
 def _tables(places: Tensor, width: int) -> Tables:
-    cos, sin = (table.view(len(places), 1, -1, width) for table in rotary(places.flatten(), width))
+    cos, sin = (table[:, None] for table in rotary(places, width))
     return cos, sin
 
 

@@ -86,7 +86,7 @@ class TestLaws:
         kind, variant = request.param
         stride = VARIANTS[variant].get("text_stride")
         if stride:  # the pace at which an utterance is spoken, and not its own, as if it had kept to it
-            monkeypatch.setattr("latent_tts.lm.prefix.own_stride", lambda batch: torch.full((len(batch),), stride))
+            monkeypatch.setattr("latent_tts.lm.prefix.own_stride", lambda batch: torch.full((len(batch), 1), stride))
         return tiny_lm(1, kind, condition_dropout=0.0, **VARIANTS[variant])
 
     def test_causal(self, lm):
