@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,11 +28,29 @@ def dnsmos(wav: np.ndarray, sample_rate: int) -> dict[str, float]:
     """
     if not len(wav):
         raise UserError("DNSMOS of an empty recording is not defined; synthesise it again")
-    from speechmos import dnsmos as model
-
     wav = np.clip(audio.resample(wav, sample_rate, DNSMOS_RATE), -1, 1)
-    scores = model.run(wav, sr=DNSMOS_RATE)
+    scores = _dnsmos_model(torch.get_num_threads())(wav, DNSMOS_RATE, False)
     return {name: float(scores[f"{name}_mos"]) for name in ("ovrl", "sig", "bak", "p808")}
+
+
+@lru_cache(maxsize=1)
+def _dnsmos_model(threads: int) -> Callable[[np.ndarray, int, bool], dict]:
+    """The model of speechmos on ``threads`` threads. Its own ``run`` takes a thread for every core and has them spin,
+    which beside another program takes several times as long."""
+    import onnxruntime
+    from speechmos import dnsmos
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    folder = Path(dnsmos.__file__).parent / "dnsmos_models"
+
+    class Model(dnsmos.DNSMOS):
+        def __init__(self):
+            names = ("sig_bak_ovr.onnx", "model_v8.onnx")
+            sessions = (onnxruntime.InferenceSession(str(folder / name), options) for name in names)
+            self.onnx_sess, self.p808_onnx_sess = sessions
+
+    return Model()
 
 
 def stoi(original: np.ndarray, reconstruction: np.ndarray, sample_rate: int) -> float:
