@@ -10,7 +10,8 @@
 #   --untold            models are not told what the references say
 #   --trials "..."      lists to speak in place of data/cross.tsv and data/prefix.tsv
 #   --systems "..."     default: aligned prefix transfusion dit and, with --rvq_codec, valle
-#   --conf_dir --codecs --seeds --steps --fit --synthesis --timing --whisper --python     as of recipes/compare.sh
+#   --codecs DIR        where systems with a codec of their own have it: NAME/model, and NAME/frames are or go
+#   --conf_dir --seeds --steps --fit --synthesis --timing --whisper --python     as of recipes/compare.sh
 set -euo pipefail
 export LC_ALL=C.UTF-8
 root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -49,6 +50,9 @@ encoded() {
 }
 
 encoded "$codec" "$frames"
+for name in $systems; do
+  [ ! -f "$codecs/$name/model/config.yaml" ] || encoded "$codecs/$name/model" "$codecs/$name/frames"
+done
 sources=(--frames "$frames") known='aligned prefix transfusion dit'
 if [ -n "$rvq_codec" ]; then
   encoded "$rvq_codec" "$codes"

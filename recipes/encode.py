@@ -86,7 +86,8 @@ def encode(options: argparse.Namespace, part: Part) -> None:
     noise = codec.bottleneck.noise
     noise = None if noise is None else noise.cpu()
     write_frame_pack(options.out, frames, placed, noise, codec.frame_format.entries, part.suffix)
-    clock.summary("encode", f"{options.out}: {len(clips)} clips, {crowded} too crowded", seconds)
+    pace = f"{len(frames) / max(1, sum(len(clip.phones) for clip in placed)):.2f} frames a phone"
+    clock.summary("encode", f"{options.out}: {len(clips)} clips, {crowded} too crowded, {pace}", seconds)
 
 
 def wanted(options: argparse.Namespace, speaker: str, score: float) -> bool:

@@ -114,6 +114,41 @@ def test_a_config_decides(kind, stage, packs, tmp_path):
     assert not {f"lm/{name}" for name in set.union(*TERMS.values()) - TERMS[kind]} & tags
 
 
+@pytest.fixture
+def trained(stage, packs, tmp_path, capsys) -> Callable[[str], Path]:
+    """``trained(kind)``: the folder of a training of one step on ``packs``."""
+
+    def train(kind: str) -> Path:
+        config, exp = tmp_path / f"{kind}.yaml", tmp_path / f"exp_{kind}"
+        training = {"steps": 1, "warmup": 1, "batch_frames": 200}
+        config.write_text(yaml.safe_dump({"task": {"lm": SIZES[kind], "training": training}}))
+        assert stage("train", "lm", "--config", config, "--data", packs(CODEC[kind]), "--exp", exp, *OPTIONS) == 0
+        capsys.readouterr()
+        return exp
+
+    return train
+
+
+@pytest.mark.parametrize("kind", ["prefix_lm", "transfusion_lm", "valle_lm"])
+def test_what_the_text_of_another_costs(kind, stage, trained, packs, capsys):
+    """A model that sees its text finds another loss with another's; its own is that of the batches as they are."""
+    exp, data = trained(kind), packs(CODEC[kind])
+    assert stage("heed_text", "--exp", exp, "--data", data) == 0
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
+    assert rows[0] == ["loss", "own text", "another's", "more"]
+    assert {row[0] for row in rows[2:]} == {"loss"} | TERMS[kind]
+    figures = {name: [float(value) for value in values] for name, *values in rows[2:]}
+    for own, other, more in figures.values():
+        assert more == pytest.approx(other - own, abs=2e-4)
+    assert figures["loss"][2] != 0
+
+
+@pytest.mark.parametrize("kind", ["latent_lm", "dit_lm"])
+def test_texts_of_known_times_are_not_exchanged(kind, stage, trained, packs, capsys):
+    assert stage("heed_text", "--exp", trained(kind), "--data", packs(CODEC[kind])) == 2
+    assert "so texts cannot be exchanged" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", SIZES)
 def test_frames_of_another_codec_are_refused_before_training(kind, stage, packs, tmp_path, capsys):
     """In one line that names both, and nothing is left behind."""

@@ -331,6 +331,7 @@ MISSING = {
     "export_shar": ["--pack", "none", "--codec", "none", "--out", "out"],
     "import_shar": ["--shards", "none", "--out", "out"],
     "gather": ["codec=none"],
+    "heed_text": ["--exp", "none", "--data", "none"],
     "get_corpus": ["--corpus", "none", "--corpus_dir", "out"],
     "job_array": ["--nj", "2", "--name", "x", "--logs", "out", "--", "none"],
     "launch": ["--name", "x", "--logs", "out", "--", "none"],

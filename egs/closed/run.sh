@@ -3,6 +3,7 @@
 # by forty synthetic speakers. Makes the corpus, then calls recipes/compare_corpus.sh.
 #
 #   --rvq_codec DIR     model directory of the RVQ twin (README.md says how it is trained); none: no system of codes
+#   --codecs DIR        as of recipes/compare_corpus.sh, for NAME/model of a system in place of nano's codec
 #   --work_dir DIR      where all goes; default: beside this file
 #   --sentences N       of the corpus, twelve from each speaker; default: 480
 #   --threads N         that synthesise the corpus; default: 2
@@ -15,7 +16,7 @@
 set -euo pipefail
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 recipes=$here/../../recipes nano=$here/../../latent_tts/models/nano
-rvq_codec='' work_dir=$here sentences=480 threads=2 recombined=0 count=40
+rvq_codec='' codecs='' work_dir=$here sentences=480 threads=2 recombined=0 count=40
 systems='' seeds='0 1 2' steps=5 fit='' synthesis='' timing='' whisper='' python=$here/../../.venv/bin/python
 readonly here recipes nano
 . "$recipes/parse_options.sh"
@@ -46,5 +47,5 @@ if [ "$recombined" != 0 ]; then
   prepared "$work_dir" 2
 fi
 exec "$recipes/compare_corpus.sh" --work_dir "$work_dir" --conf_dir "$here/conf" --frames "$work_dir/dump/init" \
-  --rvq_codec "$rvq_codec" --untold --lengths "2 10" --count "$count" --systems "$systems" --seeds "$seeds" --steps "$steps" \
+  --rvq_codec "$rvq_codec" --codecs "$codecs" --untold --lengths "2 10" --count "$count" --systems "$systems" --seeds "$seeds" --steps "$steps" \
   --fit "$fit" --synthesis "$synthesis" --timing "$timing" --whisper "$whisper" --python "$python"

@@ -57,7 +57,8 @@ POOLED = {  # figure: what is summed of a row of ``each``, and over what; None: 
 def pooled(scores: Sequence[Mapping]) -> dict:
     """Scores of the same trials by models that differ in their seed alone, as one: ``seeds``, ``utterances`` of each,
     the INSTRUMENTS, and the figures of POOLED over all rows with intervals by ``hierarchical_interval``. Error rates
-    are there where a recogniser was. UserError where the scores are of other trials or by other instruments.
+    are there where a recogniser was, and ``wer_median`` of the rows, which a recogniser that loops on babble does not
+    move. UserError where the scores are of other trials or by other instruments.
     """
     grids = [sorted(score["each"], key=lambda row: row["id"]) for score in scores]
     measured = [{name: score[name] for name in INSTRUMENTS} for score in scores]
@@ -71,6 +72,8 @@ def pooled(scores: Sequence[Mapping]) -> dict:
         weights = [[1.0 if weight is None else row[weight] for row in grid] for grid in grids]
         interval = hierarchical_interval(amounts, weights)
         figures[name] = {"value": float(np.sum(amounts) / np.sum(weights)), "interval": list(interval)}
+    if "wer" in figures:
+        figures["wer_median"] = {"value": float(np.median([row["wer"] for grid in grids for row in grid]))}
     return figures
 
 

@@ -57,6 +57,7 @@ SYSTEMS = {"original": "original", "codec": "codec", "griffin_lim": "mel + Griff
 COLUMNS = {
     "seeds": ("seeds", 1, 0),
     "wer": ("WER %", 100, 1),
+    "wer_median": ("median", 100, 0),  # of the utterances' own
     "cer": ("CER %", 100, 1),
     "share_over_half": ("WER > 50 %", 100, 0),
     "share_skipped": ("skips in %", 100, 0),

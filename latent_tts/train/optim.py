@@ -92,6 +92,14 @@ def _all(some: object) -> list:
 
 
 def averaged(module: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of ``module``'s weights; ``.module`` is the averaged network, without gradients."""
-    average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=False)
-    return average.requires_grad_(False)
+    """An exponential moving average of ``module``'s weights; ``.module`` is the averaged network, without gradients.
+
+    After n updates the decay is at most (1 + n) / (10 + n): what a training begins with, random weights, must not hold
+    back the average of a short one. Source: ``tf.train.ExponentialMovingAverage`` with ``num_updates``.
+    """
+
+    def follow(means: list[Tensor], values: list[Tensor], count: Tensor) -> None:
+        updates = int(count)
+        get_ema_multi_avg_fn(min(decay, (1 + updates) / (10 + updates)))(means, values, count)
+
+    return AveragedModel(module, multi_avg_fn=follow, use_buffers=False).requires_grad_(False)

@@ -31,15 +31,23 @@ def test_the_rate_rises_then_falls_to_its_floor():
     assert all(a >= b for a, b in zip(rates[4:], rates[5:]))
 
 
-def test_the_average_follows_slowly():
+def after_zeros(decay: float, zeros: int, ones: int) -> float:
+    """The average of a weight that was 0 for some updates and then 1 for others."""
     layer = nn.Linear(1, 1, bias=False)
-    nn.init.zeros_(layer.weight)
-    average = averaged(layer, 0.75)
-    average.update_parameters(layer)
-    for _ in range(2):
-        nn.init.ones_(layer.weight)
+    average = averaged(layer, decay)
+    for value in [0.0] * zeros + [1.0] * ones:
+        nn.init.constant_(layer.weight, value)
         average.update_parameters(layer)
-    assert average.module.weight.item() == pytest.approx(1 - 0.75**2)
+    return average.module.weight.item()
+
+
+def test_the_average_follows_slowly():
+    assert after_zeros(0.75, 30, 2) == pytest.approx(1 - 0.75**2)
+
+
+def test_at_first_the_average_follows_faster():
+    assert after_zeros(0.998, 1, 2) == pytest.approx(1 - 2 / 11 * 3 / 12)
+    assert after_zeros(0.998, 1, 500) == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
