@@ -6,8 +6,9 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -76,6 +77,22 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
         )
 
     return command
+
+
+@pytest.fixture
+def local_of(monkeypatch) -> Iterator[Callable[[str], Callable[[str], ModuleType]]]:
+    """``local_of(recipe)(name)`` is a module of egs/RECIPE/local, whose modules know each other by their bare names."""
+    loaded: set[str] = set()
+
+    def of(recipe: str) -> Callable[[str], ModuleType]:
+        folder = ROOT / "egs" / recipe / "local"
+        monkeypatch.syspath_prepend(str(folder))
+        loaded.update(path.stem for path in folder.glob("*.py"))
+        return importlib.import_module
+
+    yield of
+    for name in loaded:
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture

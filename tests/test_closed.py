@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -13,16 +9,12 @@ from latent_tts import audio
 from latent_tts.data.audio_pack import AudioPack, pack_audio
 from latent_tts.data.kaldi import Entry, write_data_dir
 
-LOCAL = Path(__file__).parent.parent / "egs/closed/local"
 RATE, PLACE = 16000, 0.25  # Hz; seconds of each place
 
 
 @pytest.fixture
-def recombine(monkeypatch):
-    monkeypatch.syspath_prepend(str(LOCAL))
-    for name in ("sentences", "recombine"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    return importlib.import_module("recombine")
+def recombine(local_of):
+    return local_of("closed")("recombine")
 
 
 def tone(line: int, place: int) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import random
@@ -24,14 +23,9 @@ RATE = 16000
 
 
 @pytest.fixture
-def local(monkeypatch):
+def local(local_of):
     """``local(name)`` is a module of the recipe's local/."""
-    monkeypatch.syspath_prepend(str(RECIPE / "local"))
-    for name in ("pieces", "data_prep", "keep_if_better"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    yield importlib.import_module
-    for name in ("pieces", "data_prep", "keep_if_better"):
-        sys.modules.pop(name, None)
+    return local_of("yourvoice")
 
 
 @pytest.fixture
