@@ -50,14 +50,14 @@ encoded() {
 }
 
 encoded "$codec" "$frames"
-for name in $systems; do
-  [ ! -f "$codecs/$name/model/config.yaml" ] || encoded "$codecs/$name/model" "$codecs/$name/frames"
-done
 sources=(--frames "$frames") known='aligned prefix transfusion dit'
 if [ -n "$rvq_codec" ]; then
   encoded "$rvq_codec" "$codes"
   sources+=(--rvq_codec "$rvq_codec" --codes "$codes") known+=' valle'
 fi
+for name in ${codecs:+${systems:-$known}}; do
+  [ ! -f "$codecs/$name/model/config.yaml" ] || encoded "$codecs/$name/model" "$codecs/$name/frames"
+done
 if [ -z "$trials" ]; then
   quiet=()
   [ "$untold" = false ] || quiet=(--untold)

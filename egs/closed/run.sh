@@ -47,5 +47,6 @@ if [ "$recombined" != 0 ]; then
   prepared "$work_dir" 2
 fi
 exec "$recipes/compare_corpus.sh" --work_dir "$work_dir" --conf_dir "$here/conf" --frames "$work_dir/dump/init" \
-  --rvq_codec "$rvq_codec" --codecs "$codecs" --untold --lengths "2 10" --count "$count" --systems "$systems" --seeds "$seeds" --steps "$steps" \
-  --fit "$fit" --synthesis "$synthesis" --timing "$timing" --whisper "$whisper" --python "$python"
+  --rvq_codec "$rvq_codec" --codecs "$codecs" --untold --lengths "2 10" --count "$count" --systems "$systems" \
+  --seeds "$seeds" --steps "$steps" --fit "$fit" --synthesis "$synthesis" --timing "$timing" --whisper "$whisper" \
+  --python "$python"
