@@ -86,8 +86,9 @@ def encode(options: argparse.Namespace, part: Part) -> None:
     noise = codec.bottleneck.noise
     noise = None if noise is None else noise.cpu()
     write_frame_pack(options.out, frames, placed, noise, codec.frame_format.entries, part.suffix)
-    pace = f"{len(frames) / max(1, sum(len(clip.phones) for clip in placed)):.2f} frames a phone"
-    clock.summary("encode", f"{options.out}: {len(clips)} clips, {crowded} too crowded, {pace}", seconds)
+    pace = sum(clip.count for clip in placed) / max(1, sum(len(clip.phones) for clip in placed))
+    told = f"{options.out}: {len(clips)} clips, {crowded} too crowded, {pace:.2f} frames a phone"
+    clock.summary("encode", told, seconds)
 
 
 def wanted(options: argparse.Namespace, speaker: str, score: float) -> bool:

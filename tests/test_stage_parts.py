@@ -11,6 +11,7 @@ import pytest
 from tiny import tiny_model
 
 from latent_tts import audio
+from latent_tts.data.frame_pack import FramePack
 from latent_tts.data.kaldi import Entry, write_data_dir
 from latent_tts.data.row_file import RowFile
 from latent_tts.errors import UserError
@@ -64,7 +65,10 @@ def test_three_parts_are_the_whole(work, model, stage, capsys):
         folders = (work / f"{name}{kind}" for kind in ("", "_parts"))
         whole, parts = ({p.name: p.read_bytes() for p in f.iterdir() if p.suffix != ".jsonl"} for f in folders)
         assert whole and parts == whole, name
-    assert len(json.loads((work / "frames/clips.json").read_text())) >= 6
+    clips = FramePack(work / "frames").clips
+    assert len(clips) >= 6
+    pace = sum(clip.count for clip in clips) / sum(len(clip.phones) for clip in clips)
+    assert f"{work}/frames: {len(clips)} clips, 0 too crowded, {pace:.2f} frames a phone;" in said
 
 
 def test_bad_recordings_are_counted_over_all_parts(work, stage, capsys):
