@@ -332,6 +332,7 @@ MISSING = {
     "import_shar": ["--shards", "none", "--out", "out"],
     "gather": ["codec=none"],
     "heed_text": ["--exp", "none", "--data", "none"],
+    "hold_voice": ["--data", "none"],
     "get_corpus": ["--corpus", "none", "--corpus_dir", "out"],
     "job_array": ["--nj", "2", "--name", "x", "--logs", "out", "--", "none"],
     "launch": ["--name", "x", "--logs", "out", "--", "none"],

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from latent_tts.frames import Chunk, FrameFormat, Sampling, Utterances
+from latent_tts.lm.estranged import estranged
 from latent_tts.lm.heads import build_head
 from latent_tts.lm.sizes import LMConfig
 from latent_tts.lm.walks import WALKS, Walk
@@ -37,6 +38,7 @@ class LatentLMConfig(LMConfig):
     previous_frame: bool = False  # whether the head's condition has the frame before in it
     condition_dropout: float = 0.1  # how often the head learns without its condition, for guidance
     history_noise: float = 0.0  # in training: most noise on the utterance as it is heard, in standard deviations
+    history_voice: float = 0.0  # in training: most of the way to another voice that the utterance as heard is moved
     own_history: float = 0.0  # in training: how often a batch hears the model in place of some recorded frames
 
     @abstractmethod
@@ -182,6 +184,8 @@ class LatentLM(nn.Module, ABC):
         c = self.config
         if self.training and c.own_history and torch.rand(()) < c.own_history:
             batch = self._retold(batch)
+        if self.training and c.history_voice:
+            batch = estranged(batch, c.history_voice)
         if not self.training or not c.history_noise:
             return batch
         strength = c.history_noise * torch.rand(len(batch), 1, 1, device=batch.frames.device)
@@ -194,13 +198,18 @@ class LatentLM(nn.Module, ABC):
         sampling (Bengio et al. 2015) in two passes, as for Transformers (Mihaylova & Martins 2019). Each row has a
         share of its own, from none to all."""
         (rows, count, _), device = batch.frames.shape, batch.frames.device
-        lesson, states = self._heard(batch)
-        cond = self.conditions(states, lesson.told, F.pad(batch.frames, (0, 0, 1, 0)))[:, :-1].flatten(0, 1)
-        noise = torch.randn(len(cond), self.head.noise_dim, device=device)
-        own = self.head.sample(cond, self.null, DRAFT, noise).view_as(batch.frames).to(batch.frames.dtype)
+        own = self.redrawn(batch, DRAFT)
         drawn = torch.rand(rows, count, device=device) < torch.rand(rows, 1, device=device)
         drawn = drawn & (in_reference(batch, count) == 0)
         return replace(batch, frames=torch.where(drawn[..., None], own, batch.frames))
+
+    @torch.no_grad()
+    def redrawn(self, batch: Utterances, sampling: Sampling) -> Tensor:
+        """Frames (B, N, D) all drawn at once, each after those that the batch has before it: teacher forcing."""
+        lesson, states = self._heard(batch)
+        cond = self.conditions(states, lesson.told, F.pad(batch.frames, (0, 0, 1, 0)))[:, :-1].flatten(0, 1)
+        noise = torch.randn(len(cond), self.head.noise_dim, device=cond.device)
+        return self.head.sample(cond, self.null, sampling, noise).view_as(batch.frames).to(batch.frames.dtype)
 
     @torch.inference_mode()
     def generate(self, prompt: Utterances, sampling: Sampling) -> Iterator[Chunk]:

@@ -363,6 +363,17 @@ def test_what_is_heard_is_blurred_in_training_alone(kind):
 
 
 @ANY_KIND
+def test_another_voice_is_heard_in_training_alone(kind):
+    """``history_voice`` reaches the conditions and never the frames to be drawn, and is gone when speaking."""
+    strange, plain = (tiny_lm(2, kind, history_voice=most, dropout=0.0).train() for most in (1.0, 0.0))
+    batch = stack([utterance(5, 12, prompt=4, prompt_phones=2, seed=seed) for seed in (3, 4)])
+    torch.manual_seed(2)  # whose first permutation of two exchanges them
+    frames, cond, _ = strange.learnt(batch)
+    assert frames.equal(plain.learnt(batch)[0]) and not torch.allclose(cond, plain.learnt(batch)[1], atol=1e-3)
+    assert strange.eval().learnt(batch)[1].equal(plain.eval().learnt(batch)[1])
+
+
+@ANY_KIND
 def test_a_model_hears_itself_in_training_alone(kind):
     """``own_history`` puts the model's own draws among the frames heard, behind the reference only, and never among
     those to be drawn."""
@@ -375,6 +386,17 @@ def test_a_model_hears_itself_in_training_alone(kind):
     assert retold.isfinite().all() and not retold.requires_grad
     assert lm.learnt(batch)[0].equal(tiny_lm(2, kind, dropout=0.0).learnt(batch)[0])
     assert lm.eval()._as_heard(batch) is batch
+
+
+@ANY_KIND
+def test_taught_frames_are_drawn_behind_recorded_ones(kind):
+    """Each from the condition that it is learnt with; at no temperature no noise has a part in it."""
+    lm, still = tiny_lm(3, kind).eval(), replace(QUICK, temperature=0.0)
+    batch = utterance(6, 11, prompt=9, prompt_phones=5, seed=1)
+    _, cond, _ = lm.learnt(batch)
+    wanted = lm.head.sample(cond, lm.null, still, torch.zeros(20, lm.head.noise_dim))
+    assert_close(lm.redrawn(batch, still)[0], wanted)
+    assert not lm.redrawn(batch, QUICK)[0].allclose(wanted, atol=1e-2)
 
 
 def test_evaluations_are_counted(lm):
