@@ -1,4 +1,4 @@
-"""References and utterances as spans of frames, for language models that make an utterance's frames together."""
+"""References and utterances as spans of frames."""
 
 from __future__ import annotations
 
