@@ -51,6 +51,8 @@ def main(argv: list[str] | None = None) -> None:
     if not isinstance(lm, LatentLM):
         raise UserError(f"{options.model}: its language model does not draw frames one after another")
     learnt = CloningBatches(options.data / "valid", 1000, options.batches, 1, CloningConfig(shortest=SHORTEST))
+    if learnt.pack.frame_format != lm.frame_format:
+        raise UserError(f"{learnt.pack.folder} holds frames of {learnt.pack.frame_format}, not {lm.frame_format}")
     found: dict[str, list[tuple[float, float]]] = {}
     for number in progress(range(options.batches), desc="hold", unit="batch"):
         torch.manual_seed(number)
@@ -78,17 +80,20 @@ def told(batch: Utterances) -> list[int]:
 def utterances(lm: LatentLM, batch: Utterances) -> dict[str, tuple[Tensor, Tensor]]:
     """Frames (B, n, D) and their counts (B,) of the utterances in a batch, in each of the ways."""
     strange = in_voices_of(batch, torch.arange(len(batch)).roll(1), torch.ones(len(batch)))
-    frames = {
-        "recorded": batch.frames,
-        "taught": lm.redrawn(batch, Sampling()),
-        "strange": strange.frames,
-        "taught, strange": lm.redrawn(strange, Sampling()),
-    }
-    lens = batch.frame_lens - batch.prompt_lens
     prompt = replace(batch, frames=reference_of(batch), frame_lens=batch.prompt_lens)
     chunks = list(lm.generate(prompt, Sampling()))
     free = torch.cat([x.frames for x in chunks], dim=1), torch.cat([x.alive for x in chunks], dim=1).sum(dim=1)
-    return {name: (utterance_of(x, batch), lens) for name, x in frames.items()} | {"free": free}
+
+    def behind_references(frames: Tensor) -> tuple[Tensor, Tensor]:
+        return utterance_of(frames, batch), batch.frame_lens - batch.prompt_lens
+
+    return {
+        "recorded": behind_references(batch.frames),
+        "taught": behind_references(lm.redrawn(batch, Sampling())),
+        "free": free,
+        "strange": behind_references(strange.frames),
+        "taught, strange": behind_references(lm.redrawn(strange, Sampling())),
+    }
 
 
 @torch.inference_mode()

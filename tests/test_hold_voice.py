@@ -41,7 +41,7 @@ def test_what_is_recorded_and_what_is_strange(packs, stage, capsys):
     head, _, *rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
     assert head == ["n", "like the reference", "like the stranger"]
     figures = {name: [float(cell.split()[0]) for cell in cells] for name, *cells in rows}
-    assert list(figures) == ["recorded", "taught", "strange", "taught, strange", "free"]
+    assert list(figures) == ["recorded", "taught", "free", "strange", "taught, strange"]
     assert len({count for count, *_ in figures.values()}) == 1
     own = {name: likeness for name, (_, likeness, _) in figures.items()}
     assert max(own, key=own.get) == "recorded"
@@ -50,9 +50,11 @@ def test_what_is_recorded_and_what_is_strange(packs, stage, capsys):
 
 
 def test_what_it_cannot_hear(tmp_path, stage, capsys):
-    """A model of codes, and packs of what is too short, are refused in a line."""
+    """A model of codes, and frames of another codec, are refused in a line."""
     for part, module in {"codec": tiny_codec(kind="rvq"), "lm": tiny_valle()}.items():
         save_part(tmp_path / "codes", part, module)
     tiny_frame_pack(tmp_path / "packs/valid")
     assert stage("hold_voice", "--model", tmp_path / "codes", "--data", tmp_path / "packs") == 2
     assert "does not draw frames one after another" in capsys.readouterr().err
+    assert stage("hold_voice", "--data", tmp_path / "packs") == 2
+    assert "holds frames of 6 floats, not 64 floats" in capsys.readouterr().err

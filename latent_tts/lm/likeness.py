@@ -19,7 +19,7 @@ class Likeness:
     those of the ``reference`` (N, D) takes a part of it back: adaptive instance normalisation (Huang & Belongie 2017,
     for style). The statistics are those of the frames up to each one, so it neither waits nor looks ahead, and it
     makes no difference how frames come in chunks. ``strength`` is how much of the way they are moved: 0 none, 1 all.
-    What it buys in likeness it costs in naturalness, and with the codec of another model it buys nothing
+    What it buys in likeness it costs in naturalness, and with some codecs it buys nothing
     (egs/mini/RESULTS.md), so it is asked for.
     """
 
