@@ -28,7 +28,7 @@ from torch import Tensor
 
 from latent_tts.data.cloning import CloningBatches, CloningConfig
 from latent_tts.errors import UserError
-from latent_tts.evaluate.report import bootstrap_interval
+from latent_tts.evaluate.report import figure, shown
 from latent_tts.evaluate.similarity import cosine, embed, load_encoder
 from latent_tts.frames import Sampling, Utterances
 from latent_tts.lm.estranged import in_voices_of
@@ -106,13 +106,8 @@ def voices(codec: torch.nn.Module, encoder: object, frames: Tensor, lens: Tensor
 
 def table(found: dict[str, list[tuple[float, float]]]) -> str:
     head = "| | n | like the reference | like the stranger |\n|---|---|---|---|\n"
-    rows = ((name, len(pairs), *map(with_interval, zip(*pairs))) for name, pairs in found.items())
-    return head + "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)
-
-
-def with_interval(values: tuple[float, ...]) -> str:
-    low, high = bootstrap_interval(values)
-    return f"{np.mean(values):.3f} [{low:.3f}, {high:.3f}]"
+    cells = {name: [shown("similarity", figure(values)) for values in zip(*pairs)] for name, pairs in found.items()}
+    return head + "".join(f"| {name} | {len(found[name])} | {' | '.join(row)} |\n" for name, row in cells.items())
 
 
 if __name__ == "__main__":

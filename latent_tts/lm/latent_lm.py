@@ -192,7 +192,6 @@ class LatentLM(nn.Module, ABC):
         strength = strength * (1 - in_reference(batch, batch.frames.shape[1]))[..., None]
         return replace(batch, frames=batch.frames + strength * torch.randn_like(batch.frames))
 
-    @torch.no_grad()
     def _retold(self, batch: Utterances) -> Utterances:
         """A batch with some of its utterances' frames as the model draws them after the recorded ones: scheduled
         sampling (Bengio et al. 2015) in two passes, as for Transformers (Mihaylova & Martins 2019). Each row has a
