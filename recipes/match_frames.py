@@ -2,7 +2,9 @@
 
 A language model that learnt from the frames of --like then speaks through the new codec, or is trained further on its
 frames, with less to relearn. The codec sounds as before: only the basis of its latents changes. Prints how far the
-frames of held-out recordings lie apart before and after, beside the noise that the language model learnt with.
+frames of held-out recordings lie apart before and after, beside the noise that the language model learnt with; and how
+much the decoder magnifies its latents. Where the loudest direction is far above the middle one, frames hardly move in
+it and a language model loses it: level_frames.py mends that, at the price of frames that have to be learnt.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from stage import stage
 
 from latent_tts.codec.autoencoder import Codec
 from latent_tts.codec.bottleneck import SigmaGaussian
-from latent_tts.codec.rebase import affine_fit, rebase
+from latent_tts.codec.rebase import affine_fit, loudness, rebase
 from latent_tts.data.audio_pack import AudioPack
 from latent_tts.errors import UserError
 from latent_tts.model_dir import load_codec, save_part
@@ -43,11 +45,13 @@ def main(argv: list[str] | None = None) -> None:
     rebase(codec, like, matrix, offset)
     after, noise = frames_of(codec, pack, held), like.bottleneck.noise
     apart = [float((frames - wanted).square().mean()) for frames in (before, after)]
+    heard, _ = loudness(codec)
     save_part(options.out, "codec", codec)
     SymbolTable.english().write(options.out / "phones.txt")
     print(
         f"match_frames: {len(held)} recordings held out: mean squared distance {apart[0]:.4f} before, {apart[1]:.4f} "
-        f"after; noise {float(noise.square().mean()):.4f}",
+        f"after; noise {float(noise.square().mean()):.4f}; the decoder magnifies the loudest direction {heard[0]:.3g} "
+        f"times, the middle one {heard.median():.3g}",
         file=sys.stderr,
     )
 

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from tiny import tiny_codec
+from tiny import LATENT_DIM, tiny_codec, tiny_model, tiny_whole_lm
 
 from latent_tts import audio
-from latent_tts.model_dir import load_codec, save_part
+from latent_tts.model_dir import load_codec, load_parts, save_part
 from latent_tts.model_files import SHIPPED
 
 ROOT = Path(__file__).parent.parent
@@ -337,6 +337,7 @@ MISSING = {
     "job_array": ["--nj", "2", "--name", "x", "--logs", "out", "--", "none"],
     "launch": ["--name", "x", "--logs", "out", "--", "none"],
     "learning_curves": ["a=none", "--out", "out"],
+    "level_frames": ["--model", "none", "--pack", "none", "--out", "out"],
     "make_trials": ["--references", "none", "--sentences", "none", "--seen", "none", "--out", "out"],
     "match_frames": ["--codec", "none", "--like", "none", "--pack", "none", "--out", "out"],
     "pack_audio": ["--data_dir", "none", "--pack", "out"],
@@ -391,6 +392,38 @@ def test_a_codec_gets_the_frames_of_another(whole, stage_main, tmp_path, capsys)
     matched = load_codec(tmp_path / "out")
     with torch.inference_mode():
         assert torch.allclose(matched.encode(wav), like.encode(wav), atol=0.05)
+
+
+def test_a_model_gets_level_frames(whole, stage_main, tmp_path, capsys):
+    """Of one with a direction pressed flat: the codec sounds as before, the language model sees what it saw."""
+    model, out = tiny_model(tmp_path / "model"), tmp_path / "out"
+    codec = load_codec(model)
+    with torch.no_grad():
+        codec.encoder.leave.weight[0] /= 100
+        codec.encoder.leave.bias[0] /= 100
+        codec.decoder.enter.weight[:, 0] *= 100
+    save_part(model, "codec", codec)
+    pack = whole.folder / "dump/audio/train"
+    assert not stage_main("level_frames")([f"--model={model}", f"--pack={pack}", f"--out={out}", "--count=9"])
+    assert f"1 of {LATENT_DIM} directions" in capsys.readouterr().err
+    wav = 0.1 * torch.randn(1, 1, 12800, generator=torch.Generator().manual_seed(0))
+    (before, lm), (after, follower) = load_parts(model), load_parts(out)
+    with torch.inference_mode():
+        assert torch.allclose(*(c.decode(c.encode(wav)) for c in (before, after)), atol=1e-2)
+        seen = [network.frame(c.encode(wav)) for network, c in ((lm, before), (follower, after))]
+    assert torch.allclose(*seen, atol=0.05)
+
+
+@pytest.mark.parametrize("change, said", [({"kind": "rvq"}, "codes"), ({"lm": "dit_lm"}, "cannot follow")])
+def test_frames_that_cannot_be_level(change, said, stage_main, tmp_path, capsys):
+    model = tmp_path / "model"
+    save_part(model, "codec", tiny_codec(**{k: v for k, v in change.items() if k == "kind"}))
+    if "lm" in change:
+        save_part(model, "lm", tiny_whole_lm(change["lm"]))
+    assert stage_main("level_frames")([f"--model={model}", "--pack=none", f"--out={tmp_path / 'out'}"]) == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_of_another_size_is_not_resumed(whole, stage_main, capsys):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny import LATENT_DIM, tiny_codec
 
-from latent_tts.codec.rebase import affine_fit, rebase
+from latent_tts.codec.rebase import affine_fit, level, loudness, rebase
 from latent_tts.errors import UserError
 
 
@@ -57,3 +57,49 @@ def test_frames_that_no_linear_map_gives_leave_the_sound_alone(wav):
     before = copy.deepcopy(codec)
     rebase(codec, like, *affine_fit(before.encode(wav)[0], like.encode(wav)[0]))
     assert torch.allclose(codec.decode(codec.encode(wav)), before.decode(before.encode(wav)), atol=1e-3)
+
+
+@pytest.fixture
+def pressed(moved) -> torch.nn.Module:
+    """A codec that got a basis in which one direction hardly moves, and its decoder magnifies it a hundred times."""
+    codec, _ = moved
+    with torch.no_grad():
+        codec.encoder.leave.weight[0] /= 100
+        codec.encoder.leave.bias[0] /= 100
+        codec.decoder.enter.weight[:, 0] *= 100
+    return codec
+
+
+def test_a_levelled_codec_sounds_as_before_and_says_how_its_frames_moved(pressed, wav):
+    before = copy.deepcopy(pressed)
+    frames = before.encode(wav)
+    matrix, offset = level(pressed, before.encoder(wav[:, 0])[0], loudest=0.8)
+    assert torch.allclose(pressed.encode(wav), (frames.double() @ matrix.T + offset).float(), atol=1e-3)
+    assert torch.allclose(pressed.decode(pressed.encode(wav)), before.decode(frames), atol=1e-4)
+
+
+def test_levelling_stretches_what_is_loud_and_leaves_the_rest(pressed, wav):
+    heard, directions = loudness(pressed)
+    latents = pressed.encoder(wav[:, 0])[0]
+    limit = float(heard[1]) * 1.01
+    level(pressed, latents, limit)
+    after = pressed.encoder(wav[:, 0])[0]
+    assert heard[0] > 10 * limit
+    assert torch.allclose(loudness(pressed)[0], heard.clamp(max=limit))
+    moved_along = ((after - latents).double() @ directions.T).square().sum(dim=0)
+    assert moved_along[0] > 1 and (moved_along[1:] < 1e-6 * moved_along[0]).all()
+    frames = pressed.encode(wav)[0]
+    assert torch.allclose(frames.mean(dim=0), torch.zeros(LATENT_DIM), atol=1e-3)
+    assert torch.allclose(frames.std(dim=0), torch.ones(LATENT_DIM), atol=1e-3)
+
+
+def test_noise_of_the_bottleneck_is_heard_less_in_levelled_latents(pressed, wav):
+    @torch.no_grad()
+    def harm(codec: torch.nn.Module) -> float:
+        mu = codec.encoder(wav[:, 0])
+        noisy = mu + 0.1 * torch.randn(mu.shape, generator=torch.Generator().manual_seed(0))
+        return float((codec.decoder(noisy) - codec.decoder(mu)).square().mean())
+
+    before = harm(pressed)
+    level(pressed, pressed.encoder(wav[:, 0])[0], float(loudness(pressed)[0][1]))
+    assert harm(pressed) < before / 3
