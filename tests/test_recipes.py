@@ -15,12 +15,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from tiny import LATENT_DIM, tiny_codec, tiny_model, tiny_whole_lm
 
 from latent_tts import audio
+from latent_tts.errors import UserError
 from latent_tts.model_dir import load_codec, load_parts, save_part
 from latent_tts.model_files import SHIPPED
 
@@ -309,10 +311,16 @@ def test_a_stage_that_fails_stops_the_recipe(tmp_path):
 
 
 @pytest.fixture
-def stage_main(monkeypatch):
-    """``stage_main(name)`` is the command of a stage."""
+def stage_module(monkeypatch):
+    """``stage_module(name)`` is a stage."""
     monkeypatch.syspath_prepend(str(RECIPES))
-    return lambda name: importlib.import_module(name).main
+    return importlib.import_module
+
+
+@pytest.fixture
+def stage_main(stage_module):
+    """``stage_main(name)`` is the command of a stage."""
+    return lambda name: stage_module(name).main
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -424,6 +432,22 @@ def test_frames_that_cannot_be_level(change, said, stage_main, tmp_path, capsys)
     told = capsys.readouterr().err
     assert said in told and told.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("voices", [5, 28])
+def test_synthetic_speakers_are_of_any_number_of_voices(voices, stage_module):
+    """Their weights sum to one, so that what all voices have in common stays, and few of them are most of a speaker."""
+    speaker_of = stage_module("synthetic_speech").speaker_of
+    styles = np.eye(voices, 256, dtype=np.float32)[:, None]  # so a style begins with the weights of its sound
+    weights = np.stack([speaker_of(styles, np.random.default_rng(seed))[0][0, :voices] for seed in range(50)])
+    assert weights.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert np.sort(weights, axis=1)[:, -3:].sum(axis=1).mean() > 0.9
+
+
+def test_a_file_that_is_no_style(stage_module, tmp_path):
+    (tmp_path / "short.bin").write_bytes(bytes(100))
+    with pytest.raises(UserError, match="short.bin: .* want a style of Kokoro"):
+        stage_module("synthetic_speech").style_of(tmp_path / "short.bin")
 
 
 def test_a_run_of_another_size_is_not_resumed(whole, stage_main, capsys):
