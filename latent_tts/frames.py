@@ -89,7 +89,7 @@ class Sampling:
     speed: float = 1.0
     top_p: float = 0.8
     code_temperature: float = 1.0
-    likeness: float = 0.0
+    likeness: float = 0.5
 
     def __post_init__(self):
         limits = {
