@@ -14,6 +14,7 @@ from tiny import tiny_model
 from latent_tts import audio
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling, Voice
+from latent_tts.lm.likeness import kept_alike
 from latent_tts.model_dir import load_aligner
 from latent_tts.tts import FADE_SECONDS, PAUSE_SECONDS, REFERENCE_SECONDS, TTS
 
@@ -149,9 +150,10 @@ class TestSpeak:
         assert np.array_equal(np.concatenate(chunks), tts.speak(TEXT, voice, QUICK))
 
     def test_the_sound_is_that_of_the_frames(self, tts, voice):
-        """All of them decoded at once, between the fades."""
+        """All of them kept like the voice and decoded at once, between the fades."""
         (phones,) = tts.sentences("How are you today?")
-        frames = np.concatenate([c.frames[0] for c in tts.model.generate(tts.prompt(phones, voice), QUICK)])
+        made = kept_alike(tts.model.generate(tts.prompt(phones, voice), QUICK), voice.frames, QUICK.likeness)
+        frames = np.concatenate([c.frames[0] for c in made])
         wanted, ramp = tts.model.decode(frames, {}), round(FADE_SECONDS * tts.sample_rate)
         wav = tts.speak("How are you today?", voice, QUICK)
         assert len(wav) == len(wanted) > 3 * tts.model.codec.hop_length  # more than one piece: see GROWTH
