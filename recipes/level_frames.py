@@ -14,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from pack_model import latents_of
+from pack_model import latents_of, spread
 from stage import stage
 
 from latent_tts.codec.bottleneck import SigmaGaussian
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     if not isinstance(lm, LatentLM | None):
         raise UserError(f"--model {options.model}: its language model cannot follow; give a folder of its codec alone")
     pack = AudioPack(options.pack, codec.sample_rate)
-    latents = latents_of(codec, pack, list(pack)[:: max(1, len(pack) // options.count)][: options.count])
+    latents = latents_of(codec, pack, spread(pack, options.count))
     heard, _ = loudness(codec)
     change = level(codec, latents, options.loudest)
     save_part(options.out, "codec", codec)

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import torch
-from pack_model import latents_of
+from pack_model import latents_of, spread
 from stage import stage
 
 from latent_tts.codec.autoencoder import Codec
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     codec, like = load_codec(options.codec), load_codec(options.like)
     check(codec, like)
     pack = AudioPack(options.pack, codec.sample_rate)
-    utts = list(pack)[:: max(1, len(pack) // options.count)][: options.count]
+    utts = spread(pack, options.count)
     held, fitted = utts[::5], [utt for number, utt in enumerate(utts) if number % 5]
     matrix, offset = affine_fit(frames_of(codec, pack, fitted), frames_of(like, pack, fitted))
     wanted, before = frames_of(like, pack, held), frames_of(codec, pack, held)

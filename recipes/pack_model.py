@@ -72,6 +72,11 @@ def measure(codec: Codec, pack: AudioPack) -> dict[str, torch.Tensor]:
     return codec.bottleneck.measure(latents_of(codec, pack, list(pack)[:: max(1, len(pack) // 600)]))
 
 
+def spread(pack: AudioPack, count: int) -> list[str]:
+    """``count`` of a pack's recordings, evenly from all of it, or all where it has no more."""
+    return list(pack)[:: max(1, len(pack) // count)][:count]
+
+
 @torch.inference_mode()
 def latents_of(codec: Codec, pack: AudioPack, utts: list[str]) -> torch.Tensor:
     """(M, D): what the encoder says of whole recordings, end to end."""

@@ -18,7 +18,7 @@ from latent_tts.model_dir import load_codec, save_part
 @pytest.fixture(scope="module")
 def packs(tmp_path_factory, model_folder: Path, reference: Path) -> Path:
     """The shipped recording in two clips of 26 frames, and the same by a deeper and a higher voice."""
-    codec, voices = load_codec(model_folder), {str(x): PseudoSpeaker(x, x) for x in (0.75, 1.0, 1.4)}
+    codec, voices = load_codec(model_folder), {str(x): PseudoSpeaker(x, x) for x in (0.65, 1.0, 1.6)}
     wav, _ = audio.read_reference(reference, codec.sample_rate)
     clips, frames = [], []
     for speaker, voice in voices.items():
@@ -46,7 +46,7 @@ def test_what_is_recorded_and_what_is_strange(packs, stage, capsys):
     own = {name: likeness for name, (_, likeness, _) in figures.items()}
     assert max(own, key=own.get) == "recorded"
     nearer = {name: stranger - likeness for name, (_, likeness, stranger) in figures.items()}
-    assert nearer["strange"] > nearer["recorded"] + 0.01
+    assert nearer["strange"] > nearer["recorded"] + 0.05
 
 
 def test_what_it_cannot_hear(tmp_path, stage, capsys):

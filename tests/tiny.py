@@ -64,6 +64,15 @@ def tiny_codec(
     return codec.eval()
 
 
+def press(codec: Codec) -> Codec:
+    """The codec with a basis in which one direction of its latents hardly moves, and its decoder makes much of it."""
+    with torch.no_grad():
+        codec.encoder.leave.weight[0] /= 100
+        codec.encoder.leave.bias[0] /= 100
+        codec.decoder.enter.weight[:, 0] *= 100
+    return codec
+
+
 def tiny_lm(seed: int = 0, kind: str = "latent_lm", **sizes: float) -> LatentLM:
     """A language model with random weights whose every row, at any temperature, speaks some frames."""
     torch.manual_seed(seed)

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from tiny import LATENT_DIM, tiny_codec
+from tiny import LATENT_DIM, press, tiny_codec
 
 from latent_tts.codec.rebase import affine_fit, level, loudness, rebase
 from latent_tts.errors import UserError
@@ -62,12 +62,7 @@ def test_frames_that_no_linear_map_gives_leave_the_sound_alone(wav):
 @pytest.fixture
 def pressed(moved) -> torch.nn.Module:
     """A codec that got a basis in which one direction hardly moves, and its decoder magnifies it a hundred times."""
-    codec, _ = moved
-    with torch.no_grad():
-        codec.encoder.leave.weight[0] /= 100
-        codec.encoder.leave.bias[0] /= 100
-        codec.decoder.enter.weight[:, 0] *= 100
-    return codec
+    return press(moved[0])
 
 
 def test_a_levelled_codec_sounds_as_before_and_says_how_its_frames_moved(pressed, wav):
