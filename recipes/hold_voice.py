@@ -11,6 +11,9 @@ place the last two put what is heard:
 - free: each frame drawn behind those drawn before it, as when the model speaks
 - strange: the recorded frames, moved to the voice of another row (latent_tts/lm/estranged.py)
 - taught, strange: each frame drawn behind strange ones
+
+A second table has the loss of recorded frames, as in training, behind recorded ones, strange ones, and those that the
+model itself draws at the recorded pace: how much worse it goes on where its own voice has led it.
 """
 
 from __future__ import annotations
@@ -54,9 +57,12 @@ def main(argv: list[str] | None = None) -> None:
     if learnt.pack.frame_format != lm.frame_format:
         raise UserError(f"{learnt.pack.folder} holds frames of {learnt.pack.frame_format}, not {lm.frame_format}")
     found: dict[str, list[tuple[float, float]]] = {}
+    lost: dict[str, list[float]] = {}
     for number in progress(range(options.batches), desc="hold", unit="batch"):
         torch.manual_seed(number)
         batch = learnt[number]
+        for name, loss in losses(lm, batch).items():
+            lost.setdefault(name, []).append(loss)
         references = list(voices(codec, encoder, reference_of(batch), batch.prompt_lens))
         said = {
             name: list(voices(codec, encoder, frames, lens)) for name, (frames, lens) in utterances(lm, batch).items()
@@ -67,7 +73,9 @@ def main(argv: list[str] | None = None) -> None:
                 found.setdefault(name, []).append(tuple(cosine(likeness[row], voice) for voice in pair))
     if not found:
         raise UserError(f"{options.data}/valid: nothing of {SHORTEST} frames behind a reference as long")
-    print(table(found), end="")
+    print(table(found))
+    print("| behind frames that are | loss of a frame |\n|---|---|")
+    print(*(f"| {name} | {np.mean(values):.3f} |" for name, values in lost.items()), sep="\n")
 
 
 def told(batch: Utterances) -> list[int]:
@@ -79,7 +87,7 @@ def told(batch: Utterances) -> list[int]:
 @torch.inference_mode()
 def utterances(lm: LatentLM, batch: Utterances) -> dict[str, tuple[Tensor, Tensor]]:
     """Frames (B, n, D) and their counts (B,) of the utterances in a batch, in each of the ways."""
-    strange = in_voices_of(batch, torch.arange(len(batch)).roll(1), torch.ones(len(batch)))
+    strange = made_strange(batch)
     prompt = replace(batch, frames=reference_of(batch), frame_lens=batch.prompt_lens)
     chunks = list(lm.generate(prompt, Sampling()))
     free = torch.cat([x.frames for x in chunks], dim=1), torch.cat([x.alive for x in chunks], dim=1).sum(dim=1)
@@ -94,6 +102,19 @@ def utterances(lm: LatentLM, batch: Utterances) -> dict[str, tuple[Tensor, Tenso
         "strange": behind_references(strange.frames),
         "taught, strange": behind_references(lm.redrawn(strange, Sampling())),
     }
+
+
+@torch.inference_mode()
+def losses(lm: LatentLM, batch: Utterances) -> dict[str, float]:
+    """The loss of a batch's frames behind other frames of its utterances."""
+    behind = {"recorded": batch, "strange": made_strange(batch), "its own": lm.retold(batch, Sampling())}
+    learnt = {name: lm.learnt_behind(heard, batch)[:2] for name, heard in behind.items()}
+    return {name: float(lm.head.loss(frames, cond).mean()) for name, (frames, cond) in learnt.items()}
+
+
+def made_strange(batch: Utterances) -> Utterances:
+    """A batch, each of whose utterances is moved to the voice of the row before."""
+    return in_voices_of(batch, torch.arange(len(batch)).roll(1), torch.ones(len(batch)))
 
 
 @torch.inference_mode()

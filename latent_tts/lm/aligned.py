@@ -59,7 +59,7 @@ class AlignedLM(LatentLM):
         pointers, advances = self._moves(batch, batch.text_lens)
         inputs = self._inputs(batch, texts, voice, pointers[:, :-1], advances)
         told = self.chosen(advances), self.text.window_after(texts, pointers[:, 1:]), voice[:, None]
-        return Lesson(inputs, None, advances, told)
+        return Lesson(inputs, None, advances, pointers[:, 1:], told)
 
     def decision_loss(self, states: Tensor, decisions: Tensor) -> Tensor:
         """Cross entropy of the pointer's moves, in nats."""

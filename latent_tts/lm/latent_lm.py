@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from latent_tts.frames import Chunk, FrameFormat, Sampling, Utterances
+from latent_tts.lm.course import Course
 from latent_tts.lm.estranged import estranged
 from latent_tts.lm.heads import build_head
 from latent_tts.lm.sizes import LMConfig
+from latent_tts.lm.spans import at_utterances, frames_to_say, reference_of, utterance_of
 from latent_tts.lm.walks import WALKS, Walk
-from latent_tts.nn.state import State
 from latent_tts.nn.transformer import Transformer
 
 DRAFT = Sampling(steps=2)  # how a model is heard by itself in training: close to what it says, and quickly drawn
@@ -39,7 +40,7 @@ class LatentLMConfig(LMConfig):
     condition_dropout: float = 0.1  # how often the head learns without its condition, for guidance
     history_noise: float = 0.0  # in training: most noise on the utterance as it is heard, in standard deviations
     history_voice: float = 0.0  # in training: most of the way to another voice that the utterance as heard is moved
-    own_history: float = 0.0  # in training: how often a batch hears the model in place of some recorded frames
+    own_history: float = 0.0  # in training: how often a batch hears the model in place of its recorded utterances
 
     @abstractmethod
     def build(self) -> LatentLM:
@@ -53,6 +54,7 @@ class Lesson(NamedTuple):
     inputs: Tensor  # (B, P + N + 1, H), P of them before the steps
     padding: Tensor | None  # (B,) int64, how many leading inputs of a row are none
     decisions: Tensor  # (B, N + 1), what is to be decided at each step
+    places: Tensor  # (B, N + 1) int64, the rows of a Reading's tables that the steps are at
     told: tuple[Tensor, ...]  # each (B, N + 1, H), added to a step's state before it becomes the head's condition
     positions: Tensor | None = None  # (B, P + N + 1) of the inputs, where these are not their places
 
@@ -157,8 +159,12 @@ class LatentLM(nn.Module, ABC):
 
     def learnt(self, batch: Utterances) -> tuple[Tensor, Tensor, Tensor]:
         """What a batch teaches: frames (M, D), the conditions (M, H) to draw them from, the loss () of decisions."""
+        return self.learnt_behind(self._as_heard(batch), batch)
+
+    def learnt_behind(self, heard: Utterances, batch: Utterances) -> tuple[Tensor, Tensor, Tensor]:
+        """The same where the batch's frames come behind those of ``heard``, which is alike but for its frames."""
         count = batch.frames.shape[1] + 1
-        lesson, states = self._heard(self._as_heard(batch))
+        lesson, states = self._heard(heard)
         known = has_text(batch, count)
         time = torch.arange(count, device=known.device)
         decided, drawn = known & (time <= batch.frame_lens[:, None]), known & (time < batch.frame_lens[:, None])
@@ -182,25 +188,17 @@ class LatentLM(nn.Module, ABC):
         """In training, a batch whose utterances steps hear otherwise than recorded: what the model makes is never
         quite right, so what it hears of itself should not be trusted to the letter. References stay as they are."""
         c = self.config
-        if self.training and c.own_history and torch.rand(()) < c.own_history:
-            batch = self._retold(batch)
-        if self.training and c.history_voice:
+        if not self.training:
+            return batch
+        if c.own_history and torch.rand(()) < c.own_history:
+            return self.retold(batch, DRAFT)
+        if c.history_voice:
             batch = estranged(batch, c.history_voice)
-        if not self.training or not c.history_noise:
+        if not c.history_noise:
             return batch
         strength = c.history_noise * torch.rand(len(batch), 1, 1, device=batch.frames.device)
         strength = strength * (1 - in_reference(batch, batch.frames.shape[1]))[..., None]
         return replace(batch, frames=batch.frames + strength * torch.randn_like(batch.frames))
-
-    def _retold(self, batch: Utterances) -> Utterances:
-        """A batch with some of its utterances' frames as the model draws them after the recorded ones: scheduled
-        sampling (Bengio et al. 2015) in two passes, as for Transformers (Mihaylova & Martins 2019). Each row has a
-        share of its own, from none to all."""
-        (rows, count, _), device = batch.frames.shape, batch.frames.device
-        own = self.redrawn(batch, DRAFT)
-        drawn = torch.rand(rows, count, device=device) < torch.rand(rows, 1, device=device)
-        drawn = drawn & (in_reference(batch, count) == 0)
-        return replace(batch, frames=torch.where(drawn[..., None], own, batch.frames))
 
     @torch.no_grad()
     def redrawn(self, batch: Utterances, sampling: Sampling) -> Tensor:
@@ -210,6 +208,24 @@ class LatentLM(nn.Module, ABC):
         noise = torch.randn(len(cond), self.head.noise_dim, device=cond.device)
         return self.head.sample(cond, self.null, sampling, noise).view_as(batch.frames).to(batch.frames.dtype)
 
+    @torch.no_grad()
+    def retold(self, batch: Utterances, sampling: Sampling) -> Utterances:
+        """A batch whose utterances the model itself has said, each frame behind those that it made before it, at the
+        recorded pace: where it would have been led by its own voice, with what should have come next still known.
+        Learnt behind such frames, it is taught where it strays: scheduled sampling (Bengio et al. 2015) of whole
+        utterances, so DAgger (Ross et al. 2011) with recordings for an expert."""
+        training, made = self.training, []
+        lesson = self.eval().lesson(batch)
+        decisions, places = (utterance_of(values, batch) for values in (lesson.decisions, lesson.places))
+        course = Course(self, replace(batch, frames=reference_of(batch), frame_lens=batch.prompt_lens))
+        for moves, at in zip(decisions.long().T, places.T):
+            noise = torch.randn(len(batch), self.head.noise_dim, device=at.device)
+            made.append(course.draw(moves, at, noise, sampling))
+            course.go_on()
+        self.train(training)
+        own = at_utterances(torch.stack(made, dim=1), batch).to(batch.frames.dtype)
+        return replace(batch, frames=torch.where(frames_to_say(batch)[..., None], own, batch.frames))
+
     @torch.inference_mode()
     def generate(self, prompt: Utterances, sampling: Sampling) -> Iterator[Chunk]:
         """One frame a chunk until every row has come to its end.
@@ -218,19 +234,15 @@ class LatentLM(nn.Module, ABC):
         references' phones.
         """
         prompt = prompt.to(self.null.device)
-        walk, past, reading = self.walk(prompt, sampling), State(), self.reading(prompt)
-        padding = reading.padding if reading.padding.any() else None
-        state = self.transformer(reading.inputs, past, padding, reading.positions)[:, -1]
-        frames = F.pad(prompt.frames, (0, 0, 1, 0)).take_along_dim(prompt.frame_lens[:, None, None], dim=1)[:, 0]
+        walk, course = self.walk(prompt, sampling), Course(self, prompt)
         while True:
-            moves = walk.step(self.think(state).float().cpu().numpy())
+            moves = walk.step(self.think(course.state).float().cpu().numpy())
             if not walk.alive.any():
                 return
             drawn = moves, walk.places, walk.noise(self.head.noise_dim)
-            moves, places, noise = (torch.from_numpy(x).to(state.device) for x in drawn)
-            frames, x = self.draw(state, moves, reading.at(places), frames, noise, sampling)
+            frames = course.draw(*(torch.from_numpy(x).to(prompt.frames.device) for x in drawn), sampling)
             yield Chunk(frames[:, None], *(torch.from_numpy(known[:, None]) for known in (walk.alive, walk.spoken)))
-            state = self.transformer(x[:, None], past, padding)[:, 0]
+            course.go_on()
 
     def draw(
         self,

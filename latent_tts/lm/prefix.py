@@ -67,7 +67,8 @@ class PrefixLM(LatentLM):
         inputs, padding = self._inputs(batch)
         padding = padding if padding.any() else None
         positions = self._positions(batch, own_stride(batch))
-        return Lesson(inputs, padding, steps == batch.frame_lens[:, None], (), positions)
+        ends = (steps == batch.frame_lens[:, None]).long()
+        return Lesson(inputs, padding, ends, torch.zeros_like(ends), (), positions)
 
     def decision_loss(self, states: Tensor, decisions: Tensor) -> Tensor:
         """Binary cross entropy in nats, in which the ends weigh ``stop_positive``."""

@@ -69,8 +69,11 @@ class LMTask(lightning.LightningModule):
         return train, valid
 
     def configure_model(self) -> None:
-        """Spread both networks over the processes where FSDP asks for it."""
+        """Spread both networks over the processes where FSDP asks for it. UserError for ``own_history`` then: processes
+        that say utterances of other lengths would wait for one another for ever."""
         if self.device_mesh is not None:
+            if getattr(self.lm.config, "own_history", 0):
+                raise UserError("own_history cannot be learnt with fsdp; leave it at 0, or give --fit.strategy ddp")
             for network in (self.lm, self.average.module):
                 shard(network, self.device_mesh["data_parallel"])
 

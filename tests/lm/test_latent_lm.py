@@ -375,17 +375,33 @@ def test_another_voice_is_heard_in_training_alone(kind):
 
 @ANY_KIND
 def test_a_model_hears_itself_in_training_alone(kind):
-    """``own_history`` puts the model's own draws among the frames heard, behind the reference only, and never among
-    those to be drawn."""
-    lm = tiny_lm(2, kind, own_history=1.0, dropout=0.0)
-    batch = utterance(5, 60, prompt=4, prompt_phones=2, seed=3)
-    torch.manual_seed(0)
-    retold = lm.train()._as_heard(batch).frames
-    changed = (retold != batch.frames).any(dim=2)[0]
-    assert not changed[:4].any() and changed[4:].any() and not changed[4:].all()
-    assert retold.isfinite().all() and not retold.requires_grad
+    """``own_history`` puts what the model says in the place of the utterances heard, not of their references, and never
+    of the frames to be drawn."""
+    lm = tiny_lm(2, kind, own_history=1.0, dropout=0.5).train()
+    batch = stack([utterance(5, 20, prompt=4, prompt_phones=2, seed=3), utterance(6, 9, seed=4)])
+    heard = lm._as_heard(batch).frames
+    assert lm.training and heard.isfinite().all() and not heard.requires_grad
+    changed = (heard != batch.frames).any(dim=2)
+    assert changed[0].tolist() == [False] * 4 + [True] * 20 and changed[1].tolist() == [True] * 9 + [False] * 15
     assert lm.learnt(batch)[0].equal(tiny_lm(2, kind, dropout=0.0).learnt(batch)[0])
     assert lm.eval()._as_heard(batch) is batch
+
+
+@pytest.mark.parametrize("kind, sizes", [("latent_lm", {}), ("prefix_lm", {}), ("prefix_lm", {"text_stride": 1.3})])
+def test_utterances_are_retold_as_they_are_spoken(kind, sizes):
+    """At no temperature, at the pace at which the model spoke: it says again what it said, whatever frames stand in
+    the place of its own."""
+    lm, still = tiny_lm(1, kind, **sizes).eval(), replace(QUICK, temperature=0.0)
+    rows, spoken = [], []
+    for prompt in PROMPTS.values():
+        chunks = list(lm.generate(prompt, still))
+        frames, begun = (torch.cat(x, 1)[0] for x in zip(*((c.frames, c.phones) for c in chunks)))
+        spoken.append(torch.cat([prompt.frames[0], frames]))
+        rows.append(continued(prompt, torch.randn_like(frames), begun))
+    retold = lm.retold(stack(rows), still)
+    assert not lm.training
+    for frames, wanted in zip(retold.frames, spoken):
+        assert_close(frames[: len(wanted)], wanted)
 
 
 @ANY_KIND

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -16,7 +17,9 @@ pytest.importorskip("lightning")
 
 from latent_tts.data.cloning import CloningBatches  # noqa: E402
 from latent_tts.errors import UserError  # noqa: E402
+from latent_tts.lm.aligned import AlignedLMConfig  # noqa: E402
 from latent_tts.train.fit import Fit, fit  # noqa: E402
+from latent_tts.train.lm_task import LMTask  # noqa: E402
 from tests.train import processes  # noqa: E402
 
 STEPS, WORLD = processes.STEPS, processes.WORLD
@@ -129,6 +132,9 @@ def test_what_fsdp_cannot_do_is_one_line(folder, tmp_path):
         fit(processes.codec_task(), processes.Crops(2), processes.Crops(1), tmp_path, fsdp)
     with pytest.raises(UserError, match="last.ckpt was not written by fsdp, which cannot go on from there"):
         fit(processes.lm_task(), processes.Crops(2), processes.Crops(1), folder / "straight", fsdp)
+    hearing_itself = LMTask(AlignedLMConfig(dim=16, layers=1, heads=2, own_history=0.5))
+    with patch.object(LMTask, "device_mesh", {}), pytest.raises(UserError, match="own_history cannot be learnt with"):
+        hearing_itself.configure_model()
 
 
 def test_a_bad_batch_in_one_stops_both(folder):
