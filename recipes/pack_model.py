@@ -69,12 +69,13 @@ def frozen_encoder(task: torch.nn.Module) -> torch.nn.Module:
 
 def measure(codec: Codec, pack: AudioPack) -> dict[str, torch.Tensor]:
     """Measure the codec's bottleneck on up to 600 recordings: -> what there is to say about it."""
-    return codec.bottleneck.measure(latents_of(codec, pack, list(pack)[:: max(1, len(pack) // 600)]))
+    return codec.bottleneck.measure(latents_of(codec, pack, spread(pack, 600)))
 
 
 def spread(pack: AudioPack, count: int) -> list[str]:
     """``count`` of a pack's recordings, evenly from all of it, or all where it has no more."""
-    return list(pack)[:: max(1, len(pack) // count)][:count]
+    utts = list(pack)
+    return [utts[i * len(utts) // count] for i in range(count)] if len(utts) > count else utts
 
 
 @torch.inference_mode()

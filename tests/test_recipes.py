@@ -402,6 +402,14 @@ def test_a_codec_gets_the_frames_of_another(whole, stage_main, tmp_path, capsys)
         assert torch.allclose(matched.encode(wav), like.encode(wav), atol=0.05)
 
 
+@pytest.mark.parametrize("size, count", [(7, 3), (1199, 600), (600, 600), (4, 9)])
+def test_recordings_are_taken_from_all_of_a_pack(stage_module, size, count):
+    """As many as wanted, none far from its neighbours, or all."""
+    taken = stage_module("pack_model").spread(range(size), count)
+    steps = np.diff([*taken, size])
+    assert len(taken) == min(size, count) and taken[0] == 0 and steps.max() - steps.min() <= 1
+
+
 def test_a_model_gets_level_frames(whole, stage_main, tmp_path, capsys):
     """Of one with a direction pressed flat: the codec sounds as before, the language model sees what it saw."""
     model, out = tiny_model(tmp_path / "model"), tmp_path / "out"
