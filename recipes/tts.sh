@@ -16,7 +16,7 @@
 #                                is trained further, and stages 7 and 8 speak and score the trials by it, too
 #   --fit "..."                  more options for recipes/train.py, for instance "--fit.max_time 00:01:00:00"
 #   --alignment "..."            more options for recipes/align.py
-#   --encoding "..."             more options for recipes/encode.py of the training split: recordings to leave out
+#   --encoding "..."             more options for recipes/encode.py: recordings to leave out
 #   --voices "1.0 0.9 1.1:1.1"   copies of the training data as pseudo-speakers, see recipes/encode.py
 #   --trials N                   sentences spoken in stage 7; as many test recordings score the codec in stage 3
 #   --synthesis "..."            more options for recipes/synthesize.py
@@ -182,7 +182,7 @@ if wanted 4 "aligner, alignments, frames"; then
     pack aligner "$aligner"
   fi
   for split in train valid; do
-    copies=1.0 left_out=''; [ $split = train ] && copies=$voices left_out=$encoding
+    copies=1.0; [ $split = train ] && copies=$voices
     # shellcheck disable=SC2086
     spread "align_$split" "$audio/$split/alignments.json" \
       "$python" "$recipes/align.py" --pack "$audio/$split" --aligner "$aligner_model" $alignment
@@ -190,7 +190,7 @@ if wanted 4 "aligner, alignments, frames"; then
     # shellcheck disable=SC2086
     spread "encode_$split" "$frames/$split/clips.json" \
       "$python" "$recipes/encode.py" --data_dir "$data/$split" --pack "$audio/$split" \
-      --codec "$codec_model" --out "$frames/$split" --voices $copies $left_out
+      --codec "$codec_model" --out "$frames/$split" --voices $copies $encoding
   done
   if [ "$shar" = true ]; then
     spread export_shar "$frames/train/shards/shards.json" "$python" "$recipes/export_shar.py" \

@@ -10,7 +10,7 @@ exec "$recipes/tts.sh" \
   --codec_config "$recipes/conf/codec_nano.yaml" \
   --aligner_config "$recipes/conf/aligner.yaml" \
   --lm_config "$recipes/conf/lm_nano.yaml" \
-  --encoding "--min_score -1.4 --exclude speechocean762" \
+  --encoding "--min_score -1.4" \
   --voices "1.0 1.0 0.92 1.09 0.86 1.15 0.96 1.04 0.81 1.21" \
   --trials 50 \
   "$@"
