@@ -218,7 +218,7 @@ class LatentLM(nn.Module, ABC):
         lesson = self.eval().lesson(batch)
         decisions, places = (utterance_of(values, batch) for values in (lesson.decisions, lesson.places))
         course = Course(self, replace(batch, frames=reference_of(batch), frame_lens=batch.prompt_lens))
-        for moves, at in zip(decisions.long().T, places.T):
+        for moves, at in zip(decisions.T, places.T):
             noise = torch.randn(len(batch), self.head.noise_dim, device=at.device)
             made.append(course.draw(moves, at, noise, sampling))
             course.go_on()

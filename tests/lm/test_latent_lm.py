@@ -66,6 +66,12 @@ def learnt_conditions(lm: LatentLM, batch: Utterances) -> Tensor:
     return seen[0]
 
 
+def made(lm: LatentLM, prompt: Utterances, sampling: Sampling) -> tuple[Tensor, Tensor]:
+    """The frames (n, D) that are made of a prompt, and the phones (n,) that have begun by the end of each."""
+    frames, begun = zip(*((chunk.frames, chunk.phones) for chunk in lm.generate(prompt, sampling)))
+    return torch.cat(frames, 1)[0], torch.cat(begun, 1)[0]
+
+
 def continued(prompt: Utterances, frames: Tensor, begun: Tensor) -> Utterances:
     """A prompt with the frames (n, D) that were made of it, ``begun`` (n,) phones by the end of each, as a row to
     learn from."""
@@ -114,8 +120,7 @@ class TestLaws:
             return sample(cond, *rest)
 
         with patch.object(lm.head, "sample", record):
-            chunks = list(lm.generate(prompt, QUICK))
-        frames, begun = (torch.cat(x, 1)[0] for x in zip(*((c.frames, c.phones) for c in chunks)))
+            frames, begun = made(lm, prompt, QUICK)
         learnt = learnt_conditions(lm, continued(prompt, frames, begun))
         assert len(frames) > 2 and len(learnt) == len(frames) + (int(prompt.prompt_text_lens) > 0) * int(
             prompt.prompt_lens
@@ -394,8 +399,7 @@ def test_utterances_are_retold_as_they_are_spoken(kind, sizes):
     lm, still = tiny_lm(1, kind, **sizes).eval(), replace(QUICK, temperature=0.0)
     rows, spoken = [], []
     for prompt in PROMPTS.values():
-        chunks = list(lm.generate(prompt, still))
-        frames, begun = (torch.cat(x, 1)[0] for x in zip(*((c.frames, c.phones) for c in chunks)))
+        frames, begun = made(lm, prompt, still)
         spoken.append(torch.cat([prompt.frames[0], frames]))
         rows.append(continued(prompt, torch.randn_like(frames), begun))
     retold = lm.retold(stack(rows), still)
