@@ -333,6 +333,7 @@ def test_a_stage_explains_itself(name, stage_main, capsys):
 
 MISSING = {
     "adopt_parts": ["--into", "out", "none"],
+    "average_models": ["--models", "none=1", "--out", "out"],
     "align": ["--pack", "none", "--aligner", "none"],
     "compare_table": ["--work_dir", "none", "--systems", "a", "--seeds", "0", "--lists", "b", "--steps", "1"],
     "encode": ["--data_dir", "none", "--pack", "none", "--codec", "none", "--out", "out"],

@@ -219,9 +219,10 @@ class LatentLM(nn.Module, ABC):
         decisions, places = (utterance_of(values, batch) for values in (lesson.decisions, lesson.places))
         course = Course(self, replace(batch, frames=reference_of(batch), frame_lens=batch.prompt_lens))
         for moves, at in zip(decisions.T, places.T):
+            if made:
+                course.go_on()
             noise = torch.randn(len(batch), self.head.noise_dim, device=at.device)
             made.append(course.draw(moves, at, noise, sampling))
-            course.go_on()
         self.train(training)
         own = at_utterances(torch.stack(made, dim=1), batch).to(batch.frames.dtype)
         return replace(batch, frames=torch.where(frames_to_say(batch)[..., None], own, batch.frames))

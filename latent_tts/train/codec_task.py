@@ -55,7 +55,7 @@ class CodecTraining:
     ema: float = 0.999
     clip: float = 5.0
     seed: int = 0
-    recorded: bool = False  # a GPU, where it is alone, replays steps as CUDA graphs; frames must be floats
+    recorded: bool = False  # a GPU that is alone replays steps as CUDA graphs; for frames of floats; not tried yet
 
 
 class CodecTask(lightning.LightningModule):

@@ -67,7 +67,6 @@ def seed_step(task: lightning.LightningModule, seed: int) -> None:
 
 def descend(task: lightning.LightningModule, part: str, module: nn.Module, loss: Tensor, clip: float) -> Tensor:
     """One step of ``module`` down ``loss`` () by the task's first optimiser and schedule: ``slope`` and ``move``."""
-    check_finite(loss, part, int(task.step))
     slope(task, loss)
     return move(task, part, module, loss, clip)
 

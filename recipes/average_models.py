@@ -1,0 +1,62 @@
+"""A language model whose weights are a mean of those of several: `average_models.py --models A=0.25 B=0.75 --out OUT`.
+
+Of trainings that began with the same weights, each often good at something else, a mean can have some of either (model
+soups, Wortsman et al. 2022); of others it says nothing. OUT gets the other parts of the first model, as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+import torch
+from stage import stage
+
+from latent_tts.errors import UserError
+from latent_tts.model_dir import adopt, load_lm, save_part
+from latent_tts.text.symbols import SymbolTable
+
+
+@stage
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", required=True, metavar="DIR=SHARE", help="shares add up to 1")
+    parser.add_argument("--out", type=Path, required=True, help="model directory")
+    options = parser.parse_args(argv)
+    shares = [share_of(text) for text in options.models]
+    if not math.isclose(sum(share for _, share in shares), 1, abs_tol=1e-6):
+        raise UserError(f"--models: shares add up to {sum(share for _, share in shares):g}; make it 1")
+    first = shares[0][0]
+    lm = load_lm(first)
+    for name, value in mean_of(shares).items():
+        lm.state_dict()[name].copy_(value)
+    save_part(options.out, "lm", lm)
+    adopt(first, options.out)
+    SymbolTable.english().write(options.out / "phones.txt")
+    print(f"average_models: the mean of {len(shares)} language models in {options.out}", file=sys.stderr)
+
+
+def share_of(text: str) -> tuple[Path, float]:
+    """DIR=SHARE -> both. UserError for anything else."""
+    folder, _, share = text.rpartition("=")
+    try:
+        return Path(folder or text), float(share)
+    except ValueError:
+        raise UserError(f"--models {text}: want DIR=SHARE, such as exp/lm/model=0.5") from None
+
+
+def mean_of(shares: list[tuple[Path, float]]) -> dict[str, torch.Tensor]:
+    """The weighted mean of every weight. UserError where models are not of one size."""
+    mean: dict[str, torch.Tensor] = {}
+    for folder, share in shares:
+        weights = load_lm(folder).state_dict()
+        if mean and {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in mean.items()}:
+            raise UserError(f"--models: '{shares[0][0]}' and '{folder}' are of two sizes; give trainings of one model")
+        mean = {name: mean.get(name, 0) + share * value.float() for name, value in weights.items()}
+    return mean
+
+
+if __name__ == "__main__":
+    sys.exit(main())

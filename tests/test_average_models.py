@@ -1,0 +1,50 @@
+"""The mean of trainings that began alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import tiny_codec, tiny_lm
+
+from latent_tts.model_dir import load_codec, load_lm, save_part
+
+
+@pytest.fixture
+def models(tmp_path) -> list[Path]:
+    """Two language models of one size, the first with a codec, and one of another size."""
+    folders = [tmp_path / name for name in "abc"]
+    for seed, (folder, sizes) in enumerate(zip(folders, ({}, {}, {"layers": 1}))):
+        save_part(folder, "lm", tiny_lm(seed, **sizes))
+    save_part(folders[0], "codec", tiny_codec())
+    return folders
+
+
+def test_every_weight_is_the_mean_of_theirs(models, stage, tmp_path):
+    a, b, _ = models
+    assert stage("average_models", "--models", f"{a}=0.25", f"{b}=0.75", "--out", tmp_path / "mean") == 0
+    first, second, mean = (load_lm(folder).state_dict() for folder in (a, b, tmp_path / "mean"))
+    moved = 0
+    for name, value in mean.items():
+        torch.testing.assert_close(value, first[name] * 0.25 + second[name] * 0.75, rtol=1e-3, atol=1e-4)
+        moved += not torch.equal(value, first[name])
+    assert moved > 10
+    for name, value in load_codec(tmp_path / "mean").state_dict().items():
+        assert torch.equal(value, load_codec(a).state_dict()[name])
+
+
+@pytest.mark.parametrize(
+    "shares, said",
+    [
+        (["a=0.5", "b=0.6"], "shares add up to 1.1; make it 1"),
+        (["a=half", "b=0.5"], "want DIR=SHARE"),
+        (["a", "b=0.5"], "want DIR=SHARE"),
+        (["a=0.5", "c=0.5"], "are of two sizes; give trainings of one model"),
+    ],
+)
+def test_what_has_no_mean_is_one_line(models, shares, said, stage, tmp_path, capsys):
+    shares = [f"{models[0].parent}/{share}" for share in shares]
+    assert stage("average_models", "--models", *shares, "--out", tmp_path / "mean") == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1 and not (tmp_path / "mean").exists()
