@@ -11,10 +11,10 @@ import math
 import sys
 from pathlib import Path
 
-import torch
 from stage import stage
 
 from latent_tts.errors import UserError
+from latent_tts.frames import FrameLM
 from latent_tts.model_dir import adopt, load_lm, save_part
 from latent_tts.text.symbols import SymbolTable
 
@@ -28,12 +28,9 @@ def main(argv: list[str] | None = None) -> None:
     shares = [share_of(text) for text in options.models]
     if not math.isclose(sum(share for _, share in shares), 1, abs_tol=1e-6):
         raise UserError(f"--models: shares add up to {sum(share for _, share in shares):g}; make it 1")
-    first = shares[0][0]
-    lm = load_lm(first)
-    for name, value in mean_of(shares).items():
-        lm.state_dict()[name].copy_(value)
+    lm = mean_of(shares)
     save_part(options.out, "lm", lm)
-    adopt(first, options.out)
+    adopt(shares[0][0], options.out)
     SymbolTable.english().write(options.out / "phones.txt")
     print(f"average_models: the mean of {len(shares)} language models in {options.out}", file=sys.stderr)
 
@@ -47,15 +44,17 @@ def share_of(text: str) -> tuple[Path, float]:
         raise UserError(f"--models {text}: want DIR=SHARE, such as exp/lm/model=0.5") from None
 
 
-def mean_of(shares: list[tuple[Path, float]]) -> dict[str, torch.Tensor]:
-    """The weighted mean of every weight. UserError where models are not of one size."""
-    mean: dict[str, torch.Tensor] = {}
-    for folder, share in shares:
-        weights = load_lm(folder).state_dict()
-        if mean and {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in mean.items()}:
+def mean_of(shares: list[tuple[Path, float]]) -> FrameLM:
+    """The first model with the weighted mean of every weight. UserError where models are not of one size."""
+    lms = [load_lm(folder) for folder, _ in shares]
+    weights = [lm.state_dict() for lm in lms]
+    sizes = [{name: value.shape for name, value in each.items()} for each in weights]
+    for (folder, _), size in zip(shares, sizes):
+        if size != sizes[0]:
             raise UserError(f"--models: '{shares[0][0]}' and '{folder}' are of two sizes; give trainings of one model")
-        mean = {name: mean.get(name, 0) + share * value.float() for name, value in weights.items()}
-    return mean
+    means = {name: sum(share * each[name].float() for (_, share), each in zip(shares, weights)) for name in weights[0]}
+    lms[0].load_state_dict(means)
+    return lms[0]
 
 
 if __name__ == "__main__":

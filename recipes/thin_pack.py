@@ -24,8 +24,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if options.every < 1:
         raise UserError(f"--every {options.every}: want a number from 1 on")
-    if not (options.pack / "clips.json").exists():
-        raise UserError(f"--pack: no frame pack at '{options.pack}'; recipes/encode.py leaves one")
+    check_pack("--pack", options.pack)
     if (options.out / "clips.json").exists():
         return
     pack = FramePack(options.pack)
@@ -34,6 +33,12 @@ def main(argv: list[str] | None = None) -> None:
     write_frame_pack(options.out, frames, clips, pack.noise, pack.frame_format.entries)
     speakers, count = len({clip.speaker for clip in clips}), sum(clip.count for clip in clips)
     print(f"thin_pack: {options.out}: {count} frames of {len(wanted)} recordings, {speakers} voices", file=sys.stderr)
+
+
+def check_pack(option: str, folder: Path) -> None:
+    """UserError where ``folder``, which ``option`` names, holds no frame pack."""
+    if not (folder / "clips.json").exists():
+        raise UserError(f"{option}: no frame pack at '{folder}'; recipes/encode.py leaves one")
 
 
 if __name__ == "__main__":

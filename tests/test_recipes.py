@@ -333,8 +333,8 @@ def test_a_stage_explains_itself(name, stage_main, capsys):
 
 MISSING = {
     "adopt_parts": ["--into", "out", "none"],
-    "average_models": ["--models", "none=1", "--out", "out"],
     "align": ["--pack", "none", "--aligner", "none"],
+    "average_models": ["--models", "none=1", "--out", "out"],
     "compare_table": ["--work_dir", "none", "--systems", "a", "--seeds", "0", "--lists", "b", "--steps", "1"],
     "encode": ["--data_dir", "none", "--pack", "none", "--codec", "none", "--out", "out"],
     "export_shar": ["--pack", "none", "--codec", "none", "--out", "out"],
@@ -343,8 +343,8 @@ MISSING = {
     "heed_text": ["--exp", "none", "--data", "none"],
     "hold_voice": ["--data", "none"],
     "get_corpus": ["--corpus", "none", "--corpus_dir", "out"],
-    "join_frames": ["--packs", "none", "--out", "out"],
     "job_array": ["--nj", "2", "--name", "x", "--logs", "out", "--", "none"],
+    "join_frames": ["--packs", "none", "--out", "out"],
     "launch": ["--name", "x", "--logs", "out", "--", "none"],
     "learning_curves": ["a=none", "--out", "out"],
     "level_frames": ["--model", "none", "--pack", "none", "--out", "out"],
@@ -453,6 +453,12 @@ def test_a_file_that_is_no_style(stage_module, tmp_path):
     (tmp_path / "short.bin").write_bytes(bytes(100))
     with pytest.raises(UserError, match="short.bin: .* want a style of Kokoro"):
         stage_module("synthetic_speech").style_of(tmp_path / "short.bin")
+
+
+def test_a_synthetic_speaker_says_something(stage, tmp_path, capsys):
+    said = ["--sentences", tmp_path / "none", "--out", tmp_path / "out", "--per_speaker", 0]
+    assert stage("synthetic_speech", *said) == 2
+    assert capsys.readouterr().err == "synthetic_speech: error: --per_speaker 0: want a number from 1 on\n"
 
 
 def test_a_run_of_another_size_is_not_resumed(whole, stage_main, capsys):

@@ -132,7 +132,7 @@ class CodecTask(lightning.LightningModule):
         move(self, "codec", self.codec, terms.pop("total"), t.clip)
         self.average.update_parameters(self.codec)
         self.step += 1
-        self.log_dict({f"codec/{name}": value.detach() for name, value in terms.items()}, prog_bar=True)
+        self.log_dict({f"codec/{name}": value for name, value in terms.items()}, prog_bar=True)
         self.log("codec/silent_places", float(sum(crops.skipped for crops in self.crops)))
 
     def _stage(self, number: int, wav: Tensor, adversarial: bool) -> dict[str, Tensor]:
