@@ -21,7 +21,7 @@ from latent_tts.codec.bottleneck import SigmaVAEConfig
 from latent_tts.codec.residual_vq import RVQConfig
 from latent_tts.errors import UserError
 from latent_tts.files import write_whole
-from latent_tts.frames import FrameLM
+from latent_tts.frames import FrameFormat, FrameLM
 from latent_tts.lm.aligned import AlignedLM, AlignedLMConfig
 from latent_tts.lm.dit import DiTLM, DiTLMConfig
 from latent_tts.lm.prefix import PrefixLM, PrefixLMConfig
@@ -86,6 +86,16 @@ def check_frames(folder: Path, codec: Codec, lm: FrameLM) -> None:
         raise UserError(
             f"{folder}: codec is {kind_of('codec', codec)} with frames of {codec.frame_format}, lm is "
             f"{kind_of('lm', lm)} with frames of {lm.frame_format}; its parts are of different models"
+        )
+
+
+def check_taught(folder: Path, held: FrameFormat, lm: FrameLM) -> None:
+    """UserError where a language model is to learn from, or be measured on, a pack in ``folder`` of other frames,
+    ``held``, than it speaks."""
+    if held != lm.frame_format:
+        raise UserError(
+            f"{folder} holds frames of {held}, lm is {kind_of('lm', lm)} with frames of {lm.frame_format}; give the "
+            "frames of another codec, or settings of an lm for these"
         )
 
 

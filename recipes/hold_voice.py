@@ -37,7 +37,7 @@ from latent_tts.frames import Sampling, Utterances
 from latent_tts.lm.estranged import in_voices_of
 from latent_tts.lm.latent_lm import LatentLM
 from latent_tts.lm.spans import reference_of, utterance_of
-from latent_tts.model_dir import load_codec, load_lm
+from latent_tts.model_dir import check_taught, load_codec, load_lm
 from latent_tts.model_files import SHIPPED
 
 SHORTEST = 25  # frames of a reference and of an utterance: less does not tell a voice
@@ -54,8 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     if not isinstance(lm, LatentLM):
         raise UserError(f"{options.model}: its language model does not draw frames one after another")
     learnt = CloningBatches(options.data / "valid", 1000, options.batches, 1, CloningConfig(shortest=SHORTEST))
-    if learnt.pack.frame_format != lm.frame_format:
-        raise UserError(f"{learnt.pack.folder} holds frames of {learnt.pack.frame_format}, not {lm.frame_format}")
+    check_taught(learnt.pack.folder, learnt.pack.frame_format, lm)
     found: dict[str, list[tuple[float, float]]] = {}
     lost: dict[str, list[float]] = {}
     for number in progress(range(options.batches), desc="hold", unit="batch"):

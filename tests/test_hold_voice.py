@@ -63,4 +63,4 @@ def test_what_it_cannot_hear(tmp_path, stage, capsys):
     assert stage("hold_voice", "--model", tmp_path / "codes", "--data", tmp_path / "packs") == 2
     assert "does not draw frames one after another" in capsys.readouterr().err
     assert stage("hold_voice", "--data", tmp_path / "packs") == 2
-    assert "holds frames of 6 floats, not 64 floats" in capsys.readouterr().err
+    assert "holds frames of 6 floats, lm is latent_lm with frames of 64 floats" in capsys.readouterr().err

@@ -60,12 +60,12 @@ class SpectrumDiscriminator(nn.Module):
 
 
 class Discriminators(nn.ModuleList):
-    """All of them: (B, T) -> one list of features for each."""
+    """All of them: (B, T) -> one list of features for each, or for those that are ``asked`` alone, by their numbers."""
 
     def __init__(self, periods: Sequence[int], windows: Sequence[int], channels: int):
         super().__init__(
             [PeriodDiscriminator(p, channels) for p in periods] + [SpectrumDiscriminator(w, channels) for w in windows]
         )
 
-    def forward(self, wav: Tensor) -> list[list[Tensor]]:
-        return [discriminator(wav) for discriminator in self]
+    def forward(self, wav: Tensor, asked: Sequence[int] | None = None) -> list[list[Tensor]]:
+        return [self[number](wav) for number in (range(len(self)) if asked is None else asked)]

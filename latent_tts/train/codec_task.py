@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -52,6 +53,7 @@ class CodecTraining:
     discriminator_channels: int = 16
     discriminator_periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples
     discriminator_windows: tuple[int, ...] = (512, 1024, 2048)  # samples
+    discriminators_asked: int | None = None  # how many, drawn anew for each step, judge it and learn; None: all
     ema: float = 0.999
     clip: float = 5.0
     seed: int = 0
@@ -70,6 +72,7 @@ class CodecTask(lightning.LightningModule):
         self.spectral = MultiScaleSpectralLoss(codec.sample_rate)
         self.average = averaged(self.codec, t.ema)
         self.crops: list[CropBatches] = []
+        self.asked: list[int] | None = None  # the discriminators of this step, where it has not all
         self.made: tuple[Tensor, Tensor, dict[str, Tensor]] | None = None  # of this step, by Codec.reconstruct
         self.recording: tuple[tuple, Recording] | None = None  # of which kind of step, and the steps
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
@@ -104,19 +107,31 @@ class CodecTask(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         """All batches are of one shape, so a GPU may look for its fastest convolutions. UserError where ``recorded`` is
-        asked for and codes are learnt: which of them are dead is looked up from step to step."""
-        if self.training_config.recorded and self.codec.frame_format.entries:
-            raise UserError("steps of a codec of codes cannot be recorded; leave recorded at false")
+        asked for and steps differ: codes that are dead are looked up from one to the next, discriminators drawn."""
+        t = self.training_config
+        if t.recorded and (self.codec.frame_format.entries or t.discriminators_asked is not None):
+            raise UserError(
+                "steps of a codec of codes, or by discriminators_asked, cannot be recorded; leave recorded at false"
+            )
         torch.backends.cudnn.benchmark = self.device.type == "cuda"
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         step = int(self.step)
         seed_step(self, self.training_config.seed)
+        self.asked = self._drawn(step)
         if step == self.training_config.encoder_until:
             self.freeze_encoder(batch)
         learns = step < self.training_config.encoder_until
         self.codec.encoder.requires_grad_(learns)
         self.codec.bottleneck.train(learns)
+
+    def _drawn(self, step: int) -> list[int] | None:
+        """The discriminators of a step, the same in every process; None for all."""
+        t = self.training_config
+        if t.discriminators_asked is None:
+            return None
+        count = min(t.discriminators_asked, len(self.discriminators))
+        return random.Random(f"{t.seed}, {step}").sample(range(len(self.discriminators)), count)
 
     @torch.no_grad()
     def freeze_encoder(self, wav: Tensor) -> None:
@@ -154,7 +169,8 @@ class CodecTask(lightning.LightningModule):
             return {}
         fake = self.made[0].detach()[:, 0]
         with cached():
-            loss = discriminator_loss(self.discriminators(wav[:, 0, : fake.shape[-1]]), self.discriminators(fake))
+            real = self.discriminators(wav[:, 0, : fake.shape[-1]], self.asked)
+            loss = discriminator_loss(real, self.discriminators(fake, self.asked))
         slope(self, loss, index=1)
         return {"discriminator": loss.detach()}
 
@@ -167,7 +183,7 @@ class CodecTask(lightning.LightningModule):
         if adversarial:
             self.discriminators.requires_grad_(False)
             with cached():  # both look through the same weights
-                judged, wanted = self.discriminators(fake), self.discriminators(real)
+                judged, wanted = (self.discriminators(sound, self.asked) for sound in (fake, real))
             self.discriminators.requires_grad_(True)
             terms |= {"adversarial": generator_loss(judged), "feature": feature_matching_loss(wanted, judged)}
             total = total + t.adversarial_weight * terms["adversarial"] + t.feature_weight * terms["feature"]

@@ -16,7 +16,7 @@ from latent_tts.errors import UserError
 from latent_tts.frames import Utterances
 from latent_tts.lm.aligned import AlignedLMConfig
 from latent_tts.lm.sizes import LMConfig
-from latent_tts.model_dir import kind_of
+from latent_tts.model_dir import check_taught
 from latent_tts.train.optim import adamw, averaged, descend, seed_step, warmup_cosine
 from latent_tts.train.sharding import shard
 
@@ -61,11 +61,7 @@ class LMTask(lightning.LightningModule):
         train = batches(folder / "train", t.batch_frames, t.steps, t.seed, self.cloning)
         valid = CloningBatches(folder / "valid", t.batch_frames, 8, 1, self.cloning)
         for pack in (train.pack, valid.pack):
-            if pack.frame_format != self.lm.frame_format:
-                raise UserError(
-                    f"{pack.folder} holds frames of {pack.frame_format}, lm is {kind_of('lm', self.lm)} with frames of "
-                    f"{self.lm.frame_format}; give the frames of another codec, or settings of an lm for these"
-                )
+            check_taught(pack.folder, pack.frame_format, self.lm)
         return train, valid
 
     def configure_model(self) -> None:

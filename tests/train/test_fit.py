@@ -379,3 +379,19 @@ class TestCodecPhases:
         task, _ = run("codec", tmp_path, count=3)
         moved = {k.split(".")[0] for k, v in task.discriminators.named_parameters() if not torch.equal(v, fresh[k])}
         assert len(moved) == len(task.discriminators) == 8
+
+    def test_three_of_the_discriminators_judge_a_step_and_learn(self, tmp_path):
+        sizes = {"adversarial_from": 0, "discriminators_asked": 3, "discriminator_channels": 2}
+        torch.manual_seed(0)
+        task = CodecTask(CODEC, CodecTraining(STEPS, warmup=2, **sizes))
+        before, asked = dict(task.discriminators.state_dict()), []
+        for count in range(1, 4):
+            before = {name: value.clone() for name, value in before.items()}
+            torch.manual_seed(0)
+            task = CodecTask(CODEC, task.training_config)
+            fit(task, Batches(crops, count=count), Batches(crops, 1), tmp_path, EXACT)
+            now = dict(task.discriminators.state_dict())
+            asked.append({name.split(".")[0] for name, value in now.items() if not torch.equal(value, before[name])})
+            before = now
+        assert [len(numbers) for numbers in asked] == [3, 3, 3]
+        assert len(set.union(*asked)) > 3

@@ -24,9 +24,9 @@ STEPS = 8
 BATCHES = [sound(2, 12800, seed=i)[:, None] for i in range(STEPS)]
 
 
-def trained(folder: Path, codec: CodecConfig, recorded: bool, accelerator: str) -> CodecTask:
+def trained(folder: Path, codec: CodecConfig, recorded: bool, accelerator: str, **more) -> CodecTask:
     """Discriminators join at step 3 and the encoder freezes at step 6."""
-    sizes = {"adversarial_from": 3, "encoder_until": 6, "discriminator_channels": 2, "warmup": 1}
+    sizes = {"adversarial_from": 3, "encoder_until": 6, "discriminator_channels": 2, "warmup": 1, **more}
     torch.manual_seed(0)
     task = CodecTask(codec, CodecTraining(STEPS, recorded=recorded, **sizes))
     fit(task, BATCHES, BATCHES[:1], folder, Fit(accelerator=accelerator, precision="32-true", progress=False))
@@ -52,6 +52,9 @@ def test_without_a_gpu_nothing_is_recorded(tmp_path):
         assert torch.equal(recorded.state_dict()[name], value), name
 
 
-def test_steps_of_codes_cannot_be_recorded(tmp_path):
+@pytest.mark.parametrize(
+    "codec, more", [(RVQConfig(latent_dim=LATENT_DIM, **SMALL), {}), (CODEC, {"discriminators_asked": 3})]
+)
+def test_steps_that_differ_cannot_be_recorded(tmp_path, codec, more):
     with pytest.raises(UserError, match="cannot be recorded; leave recorded at false"):
-        trained(tmp_path, RVQConfig(latent_dim=LATENT_DIM, **SMALL), True, "cpu")
+        trained(tmp_path, codec, True, "cpu", **more)
