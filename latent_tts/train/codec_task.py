@@ -72,7 +72,6 @@ class CodecTask(lightning.LightningModule):
         self.spectral = MultiScaleSpectralLoss(codec.sample_rate)
         self.average = averaged(self.codec, t.ema)
         self.crops: list[CropBatches] = []
-        self.asked: list[int] | None = None  # the discriminators of this step, where it has not all
         self.made: tuple[Tensor, Tensor, dict[str, Tensor]] | None = None  # of this step, by Codec.reconstruct
         self.recording: tuple[tuple, Recording] | None = None  # of which kind of step, and the steps
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
@@ -107,8 +106,11 @@ class CodecTask(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         """All batches are of one shape, so a GPU may look for its fastest convolutions. UserError where ``recorded`` is
-        asked for and steps differ: codes that are dead are looked up from one to the next, discriminators drawn."""
+        asked for and steps differ: codes that are dead are looked up from one to the next, discriminators drawn; and
+        where no discriminator is asked."""
         t = self.training_config
+        if t.discriminators_asked is not None and t.discriminators_asked < 1:
+            raise UserError(f"discriminators_asked {t.discriminators_asked}: want a number from 1 on, or null for all")
         if t.recorded and (self.codec.frame_format.entries or t.discriminators_asked is not None):
             raise UserError(
                 "steps of a codec of codes, or by discriminators_asked, cannot be recorded; leave recorded at false"
@@ -118,20 +120,20 @@ class CodecTask(lightning.LightningModule):
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         step = int(self.step)
         seed_step(self, self.training_config.seed)
-        self.asked = self._drawn(step)
         if step == self.training_config.encoder_until:
             self.freeze_encoder(batch)
         learns = step < self.training_config.encoder_until
         self.codec.encoder.requires_grad_(learns)
         self.codec.bottleneck.train(learns)
 
-    def _drawn(self, step: int) -> list[int] | None:
-        """The discriminators of a step, the same in every process; None for all."""
+    @property
+    def asked(self) -> list[int] | None:
+        """The discriminators of this step, the same in every process; None for all."""
         t = self.training_config
         if t.discriminators_asked is None:
             return None
         count = min(t.discriminators_asked, len(self.discriminators))
-        return random.Random(f"{t.seed}, {step}").sample(range(len(self.discriminators)), count)
+        return random.Random(f"{t.seed}, {int(self.step)}").sample(range(len(self.discriminators)), count)
 
     @torch.no_grad()
     def freeze_encoder(self, wav: Tensor) -> None:

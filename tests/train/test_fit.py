@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 
 from latent_tts.align.aligner import AlignerConfig
 from latent_tts.codec.bottleneck import SigmaVAEConfig
+from latent_tts.errors import UserError
 from latent_tts.frames import stack
 from latent_tts.lm.aligned import AlignedLMConfig
 
@@ -395,3 +396,8 @@ class TestCodecPhases:
             before = now
         assert [len(numbers) for numbers in asked] == [3, 3, 3]
         assert len(set.union(*asked)) > 3
+
+    def test_a_step_without_discriminators_is_refused(self, tmp_path):
+        task = CodecTask(CODEC, CodecTraining(STEPS, discriminators_asked=0))
+        with pytest.raises(UserError, match="discriminators_asked 0: want a number from 1 on, or null for all"):
+            fit(task, Batches(crops), Batches(crops, 1), tmp_path, EXACT)
