@@ -1,8 +1,9 @@
 """Stage 4b: cut aligned recordings into clips and encode each from a fresh state.
 
-``--voices`` adds pseudo-speakers: each is one more copy of the data, FACTOR or FACTOR:STRETCH. It is resampled to sound
-FACTOR times as fast, which moves pitch, formants and rate alike, and then stretched to STRETCH times its length, which
-moves the rate alone: 1.1:1.1 is a higher voice as slow as before.
+``--voices`` adds pseudo-speakers: each is one more copy of the data, FACTOR[:STRETCH[:FORMANTS]]. It is resampled to
+sound FACTOR times as fast, which moves pitch, formants and rate alike, then stretched to STRETCH times its length,
+which moves the rate alone, and its formants are made FORMANTS times as high, and they alone: 1.1:1.1 is a higher voice
+as slow as before, 1.1:1.1:0.91 one with the formants it had.
 
 Leaves a frame pack (frames.npy, clips.json, and noise.npy or, of codes, entries.npy), its clips in C order of their
 names.
@@ -42,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--pack", type=Path, required=True, help="audio pack with alignments.json")
     parser.add_argument("--codec", type=Path, required=True, help="model directory of the codec")
     parser.add_argument("--out", type=Path, required=True, help="folder for the frame pack")
-    parser.add_argument("--voices", nargs="+", default=["1"], help="a copy of the data each: FACTOR[:STRETCH]")
+    parser.add_argument("--voices", nargs="+", default=["1"], help="a copy each: FACTOR[:STRETCH[:FORMANTS]]")
     parser.add_argument("--longest", type=float, default=10.0, help="seconds of a clip")
     parser.add_argument("--min_score", type=float, help="leave out recordings aligned worse than this")
     parser.add_argument("--exclude", nargs="*", default=[], metavar="PREFIX", help="leave out speakers named so")

@@ -17,7 +17,7 @@
 #   --fit "..."                  more options for recipes/train.py, for instance "--fit.max_time 00:01:00:00"
 #   --alignment "..."            more options for recipes/align.py
 #   --encoding "..."             more options for recipes/encode.py: recordings to leave out
-#   --voices "1.0 0.9 1.1:1.1"   copies of the training data as pseudo-speakers, see recipes/encode.py
+#   --voices "1.0 0.9 1.1:1.1:0.9" copies of the training data as pseudo-speakers, see recipes/encode.py
 #   --trials N                   sentences spoken in stage 7; as many test recordings score the codec in stage 3
 #   --synthesis "..."            more options for recipes/synthesize.py
 #   --whisper DIR                CTranslate2 Whisper folder for the error rate (tools/get_whisper.sh); none: no error rate

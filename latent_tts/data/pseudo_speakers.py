@@ -1,10 +1,11 @@
-"""Pseudo-speakers: recordings played at another rate and then stretched, which makes another voice of each."""
+"""Pseudo-speakers: recordings played at another rate, stretched, and from another mouth, which makes new voices."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from latent_tts import audio
 from latent_tts.errors import UserError
@@ -12,26 +13,30 @@ from latent_tts.errors import UserError
 
 @dataclass(frozen=True)
 class PseudoSpeaker:
-    """Resampled to sound ``factor`` times as fast, which moves pitch and formants by as much, and stretched to
-    ``stretch`` times the length that is left, which moves neither."""
+    """Resampled to sound ``factor`` times as fast, which moves pitch and formants by as much, stretched to ``stretch``
+    times the length that is left, which moves neither, and its formants moved by ``formants`` more, and they alone."""
 
     factor: float = 1.0
     stretch: float = 1.0
+    formants: float = 1.0
 
     @classmethod
     def parse(cls, text: str) -> PseudoSpeaker:
-        """FACTOR or FACTOR:STRETCH, each 0.5 to 2; UserError for anything else."""
+        """FACTOR, FACTOR:STRETCH or FACTOR:STRETCH:FORMANTS, each 0.5 to 2; UserError for anything else."""
         parts = text.split(":")
         try:
             numbers = [float(part) for part in parts]
         except ValueError:
             numbers = []
-        if not 1 <= len(numbers) <= 2 or not all(0.5 <= number <= 2 for number in numbers):
-            raise UserError(f"{text!r} is no voice; give FACTOR or FACTOR:STRETCH, each 0.5 to 2, like 1.09:0.95")
+        if not 1 <= len(numbers) <= 3 or not all(0.5 <= number <= 2 for number in numbers):
+            raise UserError(f"{text!r} is no voice; give FACTOR[:STRETCH[:FORMANTS]], each 0.5 to 2, like 1.09:0.95")
         return cls(*numbers)
 
     def __str__(self) -> str:
-        return f"{self.factor:g}" + (f":{self.stretch:g}" if self.stretch != 1 else "")
+        numbers = [self.factor, self.stretch, self.formants]
+        while len(numbers) > 1 and numbers[-1] == 1:
+            numbers.pop()
+        return ":".join(f"{number:g}" for number in numbers)
 
     @property
     def length(self) -> float:
@@ -40,7 +45,8 @@ class PseudoSpeaker:
 
     def speak(self, wav: np.ndarray, rate: int) -> np.ndarray:
         """(T,) -> (about T * length,). What was at second t is at ``t * length``, to within 10 ms."""
-        return stretched(audio.resample(wav, round(rate * self.factor), rate), self.stretch, rate)
+        said = stretched(audio.resample(wav, round(rate * self.factor), rate), self.stretch, rate)
+        return with_formants_moved(said, self.formants, rate)
 
 
 def stretched(wav: np.ndarray, factor: float, rate: int, window: float = 0.04, search: float = 0.01) -> np.ndarray:
@@ -71,3 +77,37 @@ def _best(wanted: np.ndarray, heard: np.ndarray) -> int:
     energy = np.cumsum(np.r_[0, np.square(heard, dtype=np.float64)])
     energy = energy[len(wanted) :] - energy[: -len(wanted)]
     return int(np.argmax(np.correlate(heard, wanted) / np.sqrt(energy + 1e-8)))
+
+
+def with_formants_moved(
+    wav: np.ndarray, factor: float, rate: int, window: float = 0.032, quefrency: float = 0.003
+) -> np.ndarray:
+    """(T,) -> (T,): the spectral envelope ``factor`` times as high; pitch, times and level stay.
+
+    Every window's spectrum is divided by its own envelope and multiplied by that of a longer or shorter vocal tract.
+    The envelope is what ``quefrency`` seconds of the cepstrum tell (Oppenheim and Schafer, "Homomorphic analysis of
+    speech", 1968), the later the less of it, so that it runs over the harmonics of a voice below 330 Hz.
+    """
+    if factor == 1 or not wav.any():
+        return wav
+    size = round(window * rate / 2) * 2
+    shape = {"n_fft": 2 * size, "hop_length": size // 4, "win_length": size, "window": torch.hann_window(size)}
+    sound = torch.from_numpy(wav)[None]
+    spectra = torch.stft(sound, **shape, pad_mode="constant", return_complex=True)[0].T  # (N, size + 1)
+    levels = spectra.abs()
+    envelope = _envelope((levels + 1e-5 * levels.max()).log(), round(quefrency * rate))
+    place = (torch.arange(size + 1) / factor).clamp(max=size)
+    below = place.floor().long().clamp(max=size - 1)
+    moved = torch.lerp(envelope[:, below], envelope[:, below + 1], place - below)
+    said = torch.istft(((moved - envelope).exp() * spectra).T[None], **shape, length=len(wav))[0]
+    return (said * (sound.square().mean() / said.square().mean()).sqrt()).numpy()
+
+
+def _envelope(levels: torch.Tensor, count: int) -> torch.Tensor:
+    """Log spectra (N, F) -> (N, F), smoothed: their first ``count`` cepstral coefficients, fading out."""
+    cepstra = torch.fft.irfft(levels)
+    fade = torch.hann_window(2 * count + 1, periodic=False)[count:]
+    lifter = torch.zeros(cepstra.shape[1])
+    lifter[: count + 1] = fade
+    lifter[-count:] = fade[1:].flip(0)
+    return torch.fft.rfft(cepstra * lifter).real

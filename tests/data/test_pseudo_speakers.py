@@ -8,14 +8,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 from torch.nn import functional as F
 
 from latent_tts.data.clips import Clip
-from latent_tts.data.pseudo_speakers import PseudoSpeaker, stretched
+from latent_tts.data.pseudo_speakers import PseudoSpeaker, stretched, with_formants_moved
 from latent_tts.errors import UserError
 
 RATE = 16000
-VOICES = ["1", "0.9", "1.09:0.95", "1.1:1.1", "1:1.25", "0.9:0.8"]
+VOICES = ["1", "0.9", "1.09:0.95", "1.1:1.1", "1:1.25", "0.9:0.8", "1:1:1.12", "1.1:1.1:0.9"]
 
 
 def pitch(wav: np.ndarray) -> float:
@@ -47,14 +48,43 @@ def test_stretching_leaves_no_seams():
         assert np.square(steady).mean() == pytest.approx(0.5, rel=0.01)
 
 
-def test_silence_and_scraps_can_be_stretched():
-    assert not stretched(np.zeros(5000, np.float32), 1.2, RATE).any()
-    assert stretched(np.ones(3, np.float32), 1.4, RATE).shape == (4,)
+def through_a_mouth(pitch: float, resonances: list[float]) -> np.ndarray:
+    """Two seconds of clicks, ``pitch`` a second, heard through resonances (Hz) 80 Hz wide."""
+    sound = np.zeros(2 * RATE)
+    sound[np.round(np.arange(0, 2, 1 / pitch) * RATE).astype(int)[:-1]] = 1
+    for resonance in resonances:
+        pole = np.exp(np.pi * (-80 + 2j * resonance) / RATE)
+        sound = lfilter([1], [1, -2 * pole.real, abs(pole) ** 2], sound)
+    return (0.1 * sound / np.abs(sound).max()).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", ["", "high", "1.1:", "1:1:1", "0.4", "1:2.1", "nan"])
+def harmonics(wav: np.ndarray, pitch: int) -> np.ndarray:
+    """Levels in dB, from the second to that at 3.2 kHz, of the second in the middle."""
+    power = np.abs(np.fft.rfft(wav[RATE // 2 :][:RATE] * np.hanning(RATE))) ** 2  # one for every Hz
+    return 10 * np.log10([power[place - 3 : place + 4].sum() for place in range(2 * pitch, 3200, pitch)])
+
+
+@pytest.mark.parametrize("factor", [0.85, 0.93, 1.08, 1.17])
+def test_formants_move_and_the_pitch_does_not(factor):
+    """The harmonics come out as loud as from a mouth with all resonances elsewhere, twice as near to it as before."""
+    before, wanted = (through_a_mouth(110, [x * 700, x * 1800, x * 2900]) for x in (1, factor))
+    moved = with_formants_moved(before, factor, RATE)
+    assert len(moved) == len(before) and pitch(moved) == pytest.approx(110, rel=0.01)
+    assert np.square(moved).mean() == pytest.approx(np.square(before).mean(), rel=0.01)
+    was, said, should = (harmonics(x, 110) for x in (before, moved, wanted))
+    apart = [np.abs(x - should - np.median(x - should)).mean() for x in (was, said)]
+    assert apart[1] < 0.5 * apart[0]
+
+
+def test_silence_and_scraps_can_be_other_voices():
+    silence, scrap = np.zeros(5000, np.float32), np.ones(3, np.float32)
+    assert not stretched(silence, 1.2, RATE).any() and not with_formants_moved(silence, 1.2, RATE).any()
+    assert stretched(scrap, 1.4, RATE).shape == (4,) and np.isfinite(with_formants_moved(scrap, 1.2, RATE)).all()
+
+
+@pytest.mark.parametrize("name", ["", "high", "1.1:", "1:1:1:1", "0.4", "1:2.1", "1:1:3", "nan"])
 def test_what_is_no_voice(name):
-    with pytest.raises(UserError, match="is no voice; give FACTOR or FACTOR:STRETCH"):
+    with pytest.raises(UserError, match="is no voice; give FACTOR"):
         PseudoSpeaker.parse(name)
 
 
