@@ -348,6 +348,7 @@ MISSING = {
     "launch": ["--name", "x", "--logs", "out", "--", "none"],
     "learning_curves": ["a=none", "--out", "out"],
     "level_frames": ["--model", "none", "--pack", "none", "--out", "out"],
+    "recorded_pieces": ["--trials", "none", "--data_dir", "none", "--wavs", "none", "--out", "out"],
     "make_trials": ["--references", "none", "--sentences", "none", "--seen", "none", "--out", "out"],
     "match_frames": ["--codec", "none", "--like", "none", "--pack", "none", "--out", "out"],
     "pack_audio": ["--data_dir", "none", "--pack", "out"],
