@@ -13,13 +13,12 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-import torch
 from stage import progress, stage
 
 from latent_tts import audio
-from latent_tts.codec.autoencoder import Codec
 from latent_tts.data.kaldi import Entry, read_data_dir
 from latent_tts.errors import UserError
+from latent_tts.evaluate.reconstruction import round_trip
 from latent_tts.evaluate.recorded import quiet_edged, rest_of
 from latent_tts.evaluate.trials import Trial, read_trials, write_trials
 from latent_tts.model_dir import load_codec
@@ -41,40 +40,38 @@ def main(argv: list[str] | None = None) -> None:
     for entry in read_data_dir(options.data_dir):
         recordings[entry.spk].append(entry)
     codec = load_codec(options.codec) if options.codec else None
+    voices = {trial.reference: trial for trial in trials}
+    rests = {reference: beside(trial, recordings[trial.speaker]) for reference, trial in voices.items()}
     kept = []
     for trial in progress(trials, desc="cut", unit="piece"):
         said, rate = audio.read(options.wavs / f"{trial.id}.wav")
-        piece = quiet_edged(beside(trial, recordings[trial.speaker], rate), rate, len(said))
-        if piece is not None:
-            kept.append(trial)
-            path = options.out / "wav" / f"{trial.id}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            audio.write(path, piece if codec is None else through(codec, piece, rate), rate)
+        piece = quiet_edged(audio.resample(*rests[trial.reference], rate), rate, len(said))
+        if piece is None:
+            continue
+        if codec is not None:
+            _, piece = round_trip(codec, audio.resample(piece, rate, codec.sample_rate))
+            piece = audio.resample(piece, codec.sample_rate, rate)
+        kept.append(trial)
+        path = options.out / "wav" / f"{trial.id}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        audio.write(path, piece, rate)
     if not kept:
         raise UserError(f"no recording in {options.data_dir} has as much beside its reference as was said")
     write_trials(listed, kept)
     print(f"recorded_pieces: {len(kept)} of {len(trials)} trials have as much beside their references", file=sys.stderr)
 
 
-def beside(trial: Trial, entries: list[Entry], rate: int) -> np.ndarray:
-    """The sound (T,) at ``rate`` that surrounds the trial's reference in the recording it was cut from."""
+def beside(trial: Trial, entries: list[Entry]) -> tuple[np.ndarray, int]:
+    """The sound (T,) beside the trial's reference in the recording it was cut from, and its rate."""
     reference, reference_rate = audio.read(trial.reference)
     for entry in entries:
-        wav, own_rate = entry.read()
-        rest = rest_of(wav, reference) if own_rate == reference_rate else None
+        wav, rate = entry.read()
+        rest = rest_of(wav, reference) if rate == reference_rate else None
         if rest is not None:
-            return audio.resample(rest, own_rate, rate)
+            return rest, rate
     raise UserError(
         f"{trial.reference} is of none of {trial.speaker}'s recordings; --data_dir wants those it was cut from"
     )
-
-
-@torch.no_grad()
-def through(codec: Codec, wav: np.ndarray, rate: int) -> np.ndarray:
-    """A sound (T,), encoded and decoded."""
-    sound = torch.from_numpy(audio.resample(wav, rate, codec.sample_rate))[None, None]
-    made = codec.decode(codec.encode(sound))[0, 0].numpy()
-    return audio.resample(made, codec.sample_rate, rate)[: len(wav)]
 
 
 if __name__ == "__main__":

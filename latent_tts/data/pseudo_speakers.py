@@ -33,10 +33,7 @@ class PseudoSpeaker:
         return cls(*numbers)
 
     def __str__(self) -> str:
-        numbers = [self.factor, self.stretch, self.formants]
-        while len(numbers) > 1 and numbers[-1] == 1:
-            numbers.pop()
-        return ":".join(f"{number:g}" for number in numbers)
+        return f"{self.factor:g}:{self.stretch:g}:{self.formants:g}".removesuffix(":1").removesuffix(":1")
 
     @property
     def length(self) -> float:
