@@ -349,6 +349,7 @@ MISSING = {
     "learning_curves": ["a=none", "--out", "out"],
     "level_frames": ["--model", "none", "--pack", "none", "--out", "out"],
     "recorded_pieces": ["--trials", "none", "--data_dir", "none", "--wavs", "none", "--out", "out"],
+    "mix_spectra": ["--trials", "none", "--out", "out"],
     "make_trials": ["--references", "none", "--sentences", "none", "--seen", "none", "--out", "out"],
     "match_frames": ["--codec", "none", "--like", "none", "--pack", "none", "--out", "out"],
     "pack_audio": ["--data_dir", "none", "--pack", "out"],
@@ -438,6 +439,17 @@ def test_frames_that_cannot_be_level(change, said, stage_main, tmp_path, capsys)
     told = capsys.readouterr().err
     assert said in told and told.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_where_a_codec_falls_short(whole, stage_main, tmp_path, capsys):
+    """All that the original gives brings the codec nearer to it."""
+    arguments = [f"--model={whole.folder / 'exp/codec/model'}", f"--trials={whole.folder / 'data/trials_test.tsv'}"]
+    assert not stage_main("mix_spectra")([*arguments, "--edges", "1000", f"--out={tmp_path}"])
+    systems = json.loads((tmp_path / "score.json").read_text())["systems"]
+    assert capsys.readouterr().out.count("\n") == 2 + len(systems) == 2 + 6
+    distances = {name: score["mel_distance"]["value"] for name, score in systems.items()}
+    assert 0 == distances.pop("original") < min(distances.values()) and distances.pop("codec") > max(distances.values())
+    assert all((tmp_path / "wav" / name.replace(" ", "_")).is_dir() for name in systems)
 
 
 @pytest.mark.parametrize("voices", [5, 28])
