@@ -93,6 +93,16 @@ def digest(file: Path) -> str:
     return sha256.hexdigest()
 
 
+def harmless(archive: tarfile.TarFile, beside: Path) -> Iterator[tarfile.TarInfo]:
+    """Its members. TarError at one that is no file or folder below ``beside``: Python before 3.10.12 and 3.11.4, as in
+    some distributions, does not look itself."""
+    for member in archive:
+        inside = (beside / member.name).resolve().is_relative_to(beside.resolve())
+        if not (inside and (member.isfile() or member.isdir())):
+            raise tarfile.TarError(f"it holds '{member.name}', which is no file or folder of a corpus")
+        yield member
+
+
 def unpack(file: Path, beside: Path, corpus_dir: Path, root: str) -> None:
     """Unpack into ``beside``, then move what lies in its folder ``root`` to ``corpus_dir``."""
     shutil.rmtree(beside, ignore_errors=True)
@@ -102,8 +112,10 @@ def unpack(file: Path, beside: Path, corpus_dir: Path, root: str) -> None:
                 archive.extractall(beside)
         else:
             with tarfile.open(file) as archive:
-                archive.extractall(beside, filter="data")
+                archive.extraction_filter = getattr(tarfile, "data_filter", None)
+                archive.extractall(beside, members=harmless(archive, beside))
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+        shutil.rmtree(beside, ignore_errors=True)
         raise UserError(f"{file} cannot be unpacked ({error}); remove it and run this again") from None
     for path in sorted((beside / root).iterdir()):
         if not (corpus_dir / path.name).exists():  # archives of one corpus share a README

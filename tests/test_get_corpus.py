@@ -16,13 +16,18 @@ import pytest
 import yaml
 
 
-def tar(*names: str) -> bytes:
+def tar(*names: str, link: str = "") -> bytes:
+    """Files that hold their names, and a link that leads out of the archive."""
     memory = io.BytesIO()
     with tarfile.open(fileobj=memory, mode="w:gz") as archive:
         for name in names:
             member = tarfile.TarInfo(name)
             member.size = len(name)
             archive.addfile(member, io.BytesIO(name.encode()))
+        if link:
+            member = tarfile.TarInfo(link)
+            member.type, member.linkname = tarfile.SYMTYPE, "/etc"
+            archive.addfile(member)
     return memory.getvalue()
 
 
@@ -39,6 +44,7 @@ CONTENT = {
     "b.tar.gz": tar("Libri/README", "Libri/test-clean/61/1/61-1.trans.txt"),
     "c.zip": zipped("txt/p1/p1_001.txt"),
     "evil.tar.gz": tar("../../outside"),
+    "linked.tar.gz": tar("Libri/README", link="Libri/dev-clean"),
 }
 
 
@@ -78,6 +84,7 @@ def facts(tmp_path) -> Iterator[Path]:
         "damaged": {"url": f"{root}/b.tar.gz", "root": "Libri", "sha256": "0" * 64},
         "gone": {"url": f"{root}/none.tar.gz"},
         "evil": {"url": f"{root}/evil.tar.gz"},
+        "linked": {"url": f"{root}/linked.tar.gz"},
     }
     for archive in archives.values():
         archive["size"] = "1 kB"
@@ -100,7 +107,7 @@ def files(folder: Path) -> list[str]:
 def test_without_parts_it_says_where(facts, get, tmp_path, capsys):
     assert get() == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6 and re.fullmatch(r"dev-clean +1 kB  http://127.0.0.1:\d+/a.tar.gz", lines[0])
+    assert len(lines) == 7 and re.fullmatch(r"dev-clean +1 kB  http://127.0.0.1:\d+/a.tar.gz", lines[0])
     assert not Handler.asked and not (tmp_path / "corpus").exists()
 
 
@@ -127,6 +134,7 @@ def test_a_download_that_broke_off_goes_on(get, tmp_path):
         ("damaged", "came damaged or is another version now"),
         ("gone", "cannot be fetched (Not Found); run this again"),
         ("evil", "cannot be unpacked"),
+        ("linked", "cannot be unpacked"),
         ("dev-other", "knows no part 'dev-other'; it has: dev-clean, test-clean"),
     ],
 )
