@@ -1,13 +1,15 @@
-"""Discriminators over periods (HiFi-GAN, Kong et al. 2020) and over complex spectra (EnCodec, DAC)."""
+"""Discriminators over periods (HiFi-GAN, Kong et al. 2020), over complex spectra (EnCodec, DAC) and over magnitudes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
+from torchaudio.transforms import Resample
 
 
 def _conv(in_channels: int, out_channels: int, kernel, stride, padding) -> nn.Module:
@@ -23,6 +25,11 @@ def _features(x: Tensor, layers: nn.ModuleList, score: nn.Module) -> list[Tensor
     return [*features, score(x)]
 
 
+def _levelled(wav: Tensor) -> Tensor:
+    """(B, T) with a deviation of about one, so that a young discriminator's first layers have something to go by."""
+    return wav / (wav.std(dim=1, keepdim=True) + 1e-3)
+
+
 class PeriodDiscriminator(nn.Module):
     """Looks at every ``period``-th sample: (B, T) -> features of each layer."""
 
@@ -34,38 +41,93 @@ class PeriodDiscriminator(nn.Module):
         self.score = _conv(widths[-1], 1, (3, 1), (1, 1), (1, 0))
 
     def forward(self, wav: Tensor) -> list[Tensor]:
-        x = F.pad(wav, (0, -wav.shape[1] % self.period), mode="reflect")
+        x = F.pad(_levelled(wav), (0, -wav.shape[1] % self.period), mode="reflect")
         x = x.view(x.shape[0], 1, -1, self.period)
         return _features(x, self.layers, self.score)
 
 
 class SpectrumDiscriminator(nn.Module):
-    """Looks at a complex short-time spectrum as a two-channel picture: (B, T) -> features of each layer."""
+    """Looks at a complex short-time spectrum as a picture of two channels: (B, T) -> features of each layer."""
+
+    channels = 2  # of the picture
 
     def __init__(self, n_fft: int, channels: int):
         super().__init__()
         self.n_fft = n_fft
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
         strides = ((1, 1), (1, 2), (1, 2), (1, 2))
-        widths = (2, channels, channels, 2 * channels, 2 * channels)
+        widths = (self.channels, channels, channels, 2 * channels, 2 * channels)
         self.layers = nn.ModuleList(
             _conv(a, b, (3, 9), stride, (1, 4)) for a, b, stride in zip(widths, widths[1:], strides)
         )
         self.score = _conv(widths[-1], 1, (3, 3), (1, 1), (1, 1))
 
     def forward(self, wav: Tensor) -> list[Tensor]:
+        return _features(self.picture(wav), self.layers, self.score)
+
+    def picture(self, wav: Tensor) -> Tensor:
+        """(B, T) -> (B, 2, frames, bins)."""
+        spectrum = self._spectrum(_levelled(wav))
+        return torch.stack([spectrum.real, spectrum.imag], dim=1)
+
+    def _spectrum(self, wav: Tensor) -> Tensor:
         spectrum = torch.stft(wav, self.n_fft, self.n_fft // 4, window=self.window, return_complex=True)
-        x = torch.stack([spectrum.real, spectrum.imag], dim=1).transpose(2, 3) / self.n_fft**0.5
-        return _features(x, self.layers, self.score)
+        return spectrum.transpose(1, 2) / self.n_fft**0.5
+
+
+class MagnitudeDiscriminator(SpectrumDiscriminator):
+    """Looks at a spectrum's magnitudes, to the power of 0.3 as an ear takes them. It hears no phase, so a codec whose
+    phases are its own can match what it makes of the original."""
+
+    channels = 1
+
+    def picture(self, wav: Tensor) -> Tensor:
+        """(B, T) -> (B, 1, frames, bins)."""
+        return (self._spectrum(wav).abs()[:, None] + 1e-3) ** 0.3
+
+
+class ScoreAlone(nn.Module):
+    """What ``judge`` thinks and not why: its features take no part in feature matching."""
+
+    def __init__(self, judge: nn.Module):
+        super().__init__()
+        self.judge = judge
+
+    def forward(self, wav: Tensor) -> list[Tensor]:
+        return self.judge(wav)[-1:]
+
+
+class LowBand(nn.Module):
+    """Lets ``judge`` hear a sound at a lower rate, and so nothing of what lies above half of it."""
+
+    def __init__(self, judge: nn.Module, sample_rate: int, rate: int):
+        super().__init__()
+        self.judge, self.resample = judge, Resample(sample_rate, rate, lowpass_filter_width=16)
+
+    def forward(self, wav: Tensor) -> list[Tensor]:
+        with torch.autocast(wav.device.type, enabled=False):
+            low = self.resample(wav.float())
+        return self.judge(low)
+
+
+@dataclass(frozen=True)
+class LowBandConfig:
+    """Discriminators of the sound at ``rate``, which cost as much less as it has fewer samples. Voices' harmonics lie
+    there. The codec's phases are not the original's, so of those that hear phases the scores count alone."""
+
+    rate: int = 4000  # Hz
+    magnitudes: tuple[int, ...] = (128, 256)  # windows of MagnitudeDiscriminators, samples at ``rate``
+    windows: tuple[int, ...] = (128, 256, 512)  # of SpectrumDiscriminators
+
+    def build(self, sample_rate: int, channels: int) -> list[nn.Module]:
+        """New ones, for sound at ``sample_rate``."""
+        judges = [MagnitudeDiscriminator(w, channels) for w in self.magnitudes]
+        judges += [ScoreAlone(SpectrumDiscriminator(w, channels)) for w in self.windows]
+        return [LowBand(judge, sample_rate, self.rate) for judge in judges]
 
 
 class Discriminators(nn.ModuleList):
     """All of them: (B, T) -> one list of features for each, or for those that are ``asked`` alone, by their numbers."""
-
-    def __init__(self, periods: Sequence[int], windows: Sequence[int], channels: int):
-        super().__init__(
-            [PeriodDiscriminator(p, channels) for p in periods] + [SpectrumDiscriminator(w, channels) for w in windows]
-        )
 
     def forward(self, wav: Tensor, asked: Sequence[int] | None = None) -> list[list[Tensor]]:
         return [self[number](wav) for number in (range(len(self)) if asked is None else asked)]

@@ -52,6 +52,8 @@ def generator_loss(fake: Judgement) -> Tensor:
 
 
 def feature_matching_loss(real: Judgement, fake: Judgement) -> Tensor:
-    """Mean L1 distance of the discriminators' inner features, relative to the size of the real ones."""
+    """Mean L1 distance of the discriminators' inner features, relative to the size of the real ones; 0 where there are
+    scores alone."""
     pairs = [(a.detach(), b) for r, f in zip(real, fake) for a, b in zip(r[:-1], f[:-1])]
-    return torch.stack([F.l1_loss(b, a) / a.abs().mean().clamp(min=1e-3) for a, b in pairs]).mean()
+    terms = [F.l1_loss(b, a) / a.abs().mean().clamp(min=1e-3) for a, b in pairs]
+    return torch.stack(terms).mean() if terms else fake[0][-1].new_zeros(())

@@ -9,14 +9,20 @@ from pathlib import Path
 
 import lightning
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrize import cached
 from torch.utils.data import Dataset
 
 from latent_tts.codec.autoencoder import Codec
 from latent_tts.codec.bottleneck import SigmaVAEConfig
-from latent_tts.codec.discriminators import Discriminators
+from latent_tts.codec.discriminators import (
+    Discriminators,
+    LowBandConfig,
+    MagnitudeDiscriminator,
+    PeriodDiscriminator,
+    SpectrumDiscriminator,
+)
 from latent_tts.codec.losses import (
     MultiScaleSpectralLoss,
     discriminator_loss,
@@ -53,11 +59,21 @@ class CodecTraining:
     discriminator_channels: int = 16
     discriminator_periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples
     discriminator_windows: tuple[int, ...] = (512, 1024, 2048)  # samples
+    discriminator_magnitudes: tuple[int, ...] = ()  # windows of those that hear no phase, samples
     discriminators_asked: int | None = None  # how many, drawn anew for each step, judge it and learn; None: all
+    low_band: LowBandConfig | None = None  # discriminators of what lies below 2 kHz, asked at every step
     ema: float = 0.999
     clip: float = 5.0
     seed: int = 0
     recorded: bool = False  # a GPU that is alone replays steps as CUDA graphs; for frames of floats; not tried yet
+
+    def discriminators(self, sample_rate: int) -> tuple[list[nn.Module], list[nn.Module]]:
+        """New ones of the whole band, then of the low one."""
+        channels = self.discriminator_channels
+        wide: list[nn.Module] = [PeriodDiscriminator(p, channels) for p in self.discriminator_periods]
+        wide += [SpectrumDiscriminator(w, channels) for w in self.discriminator_windows]
+        wide += [MagnitudeDiscriminator(w, channels) for w in self.discriminator_magnitudes]
+        return wide, self.low_band.build(sample_rate, channels) if self.low_band else []
 
 
 class CodecTask(lightning.LightningModule):
@@ -68,7 +84,8 @@ class CodecTask(lightning.LightningModule):
         self.automatic_optimization = False
         t = self.training_config = training
         self.codec = Codec(codec)
-        self.discriminators = Discriminators(t.discriminator_periods, t.discriminator_windows, t.discriminator_channels)
+        wide, low = t.discriminators(codec.sample_rate)
+        self.discriminators, self.wide = Discriminators(wide + low), len(wide)
         self.spectral = MultiScaleSpectralLoss(codec.sample_rate)
         self.average = averaged(self.codec, t.ema)
         self.crops: list[CropBatches] = []
@@ -128,12 +145,13 @@ class CodecTask(lightning.LightningModule):
 
     @property
     def asked(self) -> list[int] | None:
-        """The discriminators of this step, the same in every process; None for all."""
+        """The discriminators of this step, the same in every process, those of a low band among them; None for all."""
         t = self.training_config
         if t.discriminators_asked is None:
             return None
-        count = min(t.discriminators_asked, len(self.discriminators))
-        return random.Random(f"{t.seed}, {int(self.step)}").sample(range(len(self.discriminators)), count)
+        count = min(t.discriminators_asked, self.wide)
+        drawn = random.Random(f"{t.seed}, {int(self.step)}").sample(range(self.wide), count)
+        return drawn + list(range(self.wide, len(self.discriminators)))
 
     @torch.no_grad()
     def freeze_encoder(self, wav: Tensor) -> None:

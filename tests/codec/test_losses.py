@@ -6,7 +6,15 @@ import pytest
 import torch
 from tiny import sound
 
-from latent_tts.codec.discriminators import Discriminators
+from latent_tts.codec.discriminators import (
+    Discriminators,
+    LowBand,
+    LowBandConfig,
+    MagnitudeDiscriminator,
+    PeriodDiscriminator,
+    ScoreAlone,
+    SpectrumDiscriminator,
+)
 from latent_tts.codec.losses import (
     MultiScaleSpectralLoss,
     discriminator_loss,
@@ -18,7 +26,9 @@ from latent_tts.codec.losses import (
 @pytest.fixture(scope="module")
 def discriminators() -> Discriminators:
     torch.manual_seed(0)
-    return Discriminators((2, 3, 5, 7, 11), (512, 1024, 2048), channels=4)
+    periods = [PeriodDiscriminator(period, 4) for period in (2, 3, 5, 7, 11)]
+    spectra = [kind(512, 4) for kind in (SpectrumDiscriminator, MagnitudeDiscriminator)]
+    return Discriminators([*periods, *spectra, LowBand(SpectrumDiscriminator(128, 4), 16000, 4000)])
 
 
 @pytest.mark.parametrize("rate", [16000, 24000])
@@ -89,17 +99,53 @@ def test_feature_matching_leaves_the_real_ones_alone():
     assert real[0][0].grad is None and fake[0][0].grad.abs().sum() > 0
 
 
-def test_a_judge_can_learn(discriminators):
-    """A few steps tell noise from tones."""
+def test_scores_alone_have_no_features_to_match():
+    judge = Discriminators([ScoreAlone(PeriodDiscriminator(2, 4))])
+    judgement = judge(sound(2, 4000))
+    assert [len(features) for features in judgement] == [1]
+    assert feature_matching_loss(judgement, judge(sound(2, 4000, seed=1))) == 0
+
+
+@pytest.mark.parametrize(
+    "kind, size", [(PeriodDiscriminator, 3), (SpectrumDiscriminator, 256), (MagnitudeDiscriminator, 256)]
+)
+@pytest.mark.parametrize("level", [1.0, 0.01])
+def test_a_judge_can_learn(kind, size, level):
+    """A few steps tell noise from tones, soft ones too."""
     torch.manual_seed(0)
-    judge = Discriminators(periods=(2, 3), windows=(256,), channels=4)
+    judge = Discriminators([kind(size, 4)])
     optimizer = torch.optim.AdamW(judge.parameters(), lr=6e-3)
     noise, tone = 0.1 * torch.randn(4, 2000), 0.2 * torch.sin(torch.arange(2000) / 5 + torch.arange(4)[:, None])
     losses = []
-    for _ in range(30):
-        loss = discriminator_loss(judge(tone), judge(noise))
+    for _ in range(40):
+        loss = discriminator_loss(judge(level * tone), judge(level * noise))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_a_low_band_hears_nothing_above_it():
+    """A tone of 700 Hz, with and without one of 3 kHz, which the same judge hears in the whole band."""
+    torch.manual_seed(0)
+    seconds = torch.arange(8000)[None] / 16000
+    low, high = (torch.sin(2 * torch.pi * hertz * seconds) for hertz in (700, 3000))
+    judge = SpectrumDiscriminator(256, 4)
+    (alone, both), (deep, full) = (
+        [ear(wav)[0][:, :, 4:-4] for wav in (low, low + high)] for ear in (LowBand(judge, 16000, 4000), judge)
+    )
+    assert (alone - both).abs().max() < 0.01 < 0.1 < (deep - full).abs().max()
+
+
+def test_only_magnitudes_hear_no_phase():
+    torch.manual_seed(0)
+    wav = sound(2, 4000)
+    heard = {kind: (kind(256, 4),) * 2 for kind in (MagnitudeDiscriminator, SpectrumDiscriminator)}
+    same = {kind: torch.allclose(a(wav)[-1], b(-wav)[-1], atol=1e-6) for kind, (a, b) in heard.items()}
+    assert same == {MagnitudeDiscriminator: True, SpectrumDiscriminator: False}
+
+
+def test_a_low_band_is_built_from_its_config():
+    judges = LowBandConfig(rate=4000, magnitudes=(128,), windows=(128, 256)).build(24000, channels=4)
+    assert [len(judge(sound(1, 6000))) for judge in judges] == [5, 1, 1]

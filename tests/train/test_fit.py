@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 
 from latent_tts.align.aligner import AlignerConfig
 from latent_tts.codec.bottleneck import SigmaVAEConfig
+from latent_tts.codec.discriminators import LowBandConfig
 from latent_tts.errors import UserError
 from latent_tts.frames import stack
 from latent_tts.lm.aligned import AlignedLMConfig
@@ -396,6 +397,16 @@ class TestCodecPhases:
             before = now
         assert [len(numbers) for numbers in asked] == [3, 3, 3]
         assert len(set.union(*asked)) > 3
+
+    def test_a_low_band_is_asked_at_every_step(self, tmp_path):
+        sizes = {"adversarial_from": 0, "discriminators_asked": 1, "discriminator_channels": 2}
+        low = LowBandConfig(magnitudes=(64,), windows=(128,))
+        task = CodecTask(CODEC, CodecTraining(STEPS, warmup=2, discriminator_magnitudes=(256,), low_band=low, **sizes))
+        before = {name: value.clone() for name, value in task.discriminators.state_dict().items()}
+        fit(task, Batches(crops, count=1), Batches(crops, 1), tmp_path, EXACT)
+        after = task.discriminators.state_dict()
+        learnt = {int(name.split(".")[0]) for name, value in after.items() if not torch.equal(value, before[name])}
+        assert len(task.discriminators) == 9 + 2 and len(learnt) == 3 and {9, 10} < learnt
 
     def test_a_step_without_discriminators_is_refused(self, tmp_path):
         task = CodecTask(CODEC, CodecTraining(STEPS, discriminators_asked=0))
