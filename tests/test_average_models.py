@@ -34,6 +34,28 @@ def test_every_weight_is_the_mean_of_theirs(models, stage, tmp_path):
         assert torch.equal(value, load_codec(a).state_dict()[name])
 
 
+def test_codecs_of_one_encoder_have_a_mean(models, stage, tmp_path, capsys):
+    a, b, _ = models
+    codec = tiny_codec()
+    with torch.no_grad():
+        for value in codec.decoder.parameters():
+            value.mul_(1.5)
+    save_part(b, "codec", codec)
+    means = ["--part", "codec", "--models", f"{a}=0.5", f"{b}=0.5", "--out"]
+    assert stage("average_models", *means, tmp_path / "mean") == 0
+    first, mean = (load_codec(folder).state_dict() for folder in (a, tmp_path / "mean"))
+    for name, value in mean.items():
+        if name in dict(codec.named_parameters()) and name.startswith("decoder."):
+            torch.testing.assert_close(value, first[name] * 1.25, rtol=1e-3, atol=1e-3)
+        else:
+            assert torch.equal(value, first[name])
+    assert load_lm(tmp_path / "mean").state_dict().keys() == load_lm(a).state_dict().keys()
+
+    save_part(b, "codec", tiny_codec(seed=1))
+    assert stage("average_models", *means, tmp_path / "other") == 2
+    assert "make other frames; give codecs of one encoder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "shares, said",
     [
