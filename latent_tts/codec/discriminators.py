@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 from torchaudio.transforms import Resample
 
+from latent_tts.errors import UserError
+
 
 def _conv(in_channels: int, out_channels: int, kernel, stride, padding) -> nn.Module:
     return weight_norm(nn.Conv2d(in_channels, out_channels, kernel, stride, padding))
@@ -49,14 +51,14 @@ class PeriodDiscriminator(nn.Module):
 class SpectrumDiscriminator(nn.Module):
     """Looks at a complex short-time spectrum as a picture of two channels: (B, T) -> features of each layer."""
 
-    channels = 2  # of the picture
+    planes = 2  # of the picture
 
     def __init__(self, n_fft: int, channels: int):
         super().__init__()
         self.n_fft = n_fft
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
         strides = ((1, 1), (1, 2), (1, 2), (1, 2))
-        widths = (self.channels, channels, channels, 2 * channels, 2 * channels)
+        widths = (self.planes, channels, channels, 2 * channels, 2 * channels)
         self.layers = nn.ModuleList(
             _conv(a, b, (3, 9), stride, (1, 4)) for a, b, stride in zip(widths, widths[1:], strides)
         )
@@ -79,7 +81,7 @@ class MagnitudeDiscriminator(SpectrumDiscriminator):
     """Looks at a spectrum's magnitudes, to the power of 0.3 as an ear takes them. It hears no phase, so a codec whose
     phases are its own can match what it makes of the original."""
 
-    channels = 1
+    planes = 1
 
     def picture(self, wav: Tensor) -> Tensor:
         """(B, T) -> (B, 1, frames, bins)."""
@@ -120,7 +122,9 @@ class LowBandConfig:
     windows: tuple[int, ...] = (128, 256, 512)  # of SpectrumDiscriminators
 
     def build(self, sample_rate: int, channels: int) -> list[nn.Module]:
-        """New ones, for sound at ``sample_rate``."""
+        """New ones, for sound at ``sample_rate``. UserError for a rate that is not below that."""
+        if not 0 < self.rate < sample_rate:
+            raise UserError(f"low_band: a rate of {self.rate} Hz for sound at {sample_rate}; give a lower one, above 0")
         judges = [MagnitudeDiscriminator(w, channels) for w in self.magnitudes]
         judges += [ScoreAlone(SpectrumDiscriminator(w, channels)) for w in self.windows]
         return [LowBand(judge, sample_rate, self.rate) for judge in judges]

@@ -61,7 +61,7 @@ class CodecTraining:
     discriminator_windows: tuple[int, ...] = (512, 1024, 2048)  # samples
     discriminator_magnitudes: tuple[int, ...] = ()  # windows of those that hear no phase, samples
     discriminators_asked: int | None = None  # how many, drawn anew for each step, judge it and learn; None: all
-    low_band: LowBandConfig | None = None  # discriminators of what lies below 2 kHz, asked at every step
+    low_band: LowBandConfig | None = None  # more of them, of a low band alone, asked at every step
     ema: float = 0.999
     clip: float = 5.0
     seed: int = 0

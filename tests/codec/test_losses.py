@@ -21,6 +21,7 @@ from latent_tts.codec.losses import (
     feature_matching_loss,
     generator_loss,
 )
+from latent_tts.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +150,5 @@ def test_only_magnitudes_hear_no_phase():
 def test_a_low_band_is_built_from_its_config():
     judges = LowBandConfig(rate=4000, magnitudes=(128,), windows=(128, 256)).build(24000, channels=4)
     assert [len(judge(sound(1, 6000))) for judge in judges] == [5, 1, 1]
+    with pytest.raises(UserError, match="a rate of 24000 Hz for sound at 24000; give a lower one"):
+        LowBandConfig(rate=24000).build(24000, channels=4)
