@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
-from torchaudio.transforms import Resample
 
 from latent_tts.errors import UserError
+from latent_tts.nn.spectral import Decimate
 
 
 def _conv(in_channels: int, out_channels: int, kernel, stride, padding) -> nn.Module:
@@ -100,16 +100,14 @@ class ScoreAlone(nn.Module):
 
 
 class LowBand(nn.Module):
-    """Lets ``judge`` hear a sound at a lower rate, and so nothing of what lies above half of it."""
+    """Lets ``judge`` hear a sound at a rate ``factor`` times lower, and so nothing of what lies above half of it."""
 
-    def __init__(self, judge: nn.Module, sample_rate: int, rate: int):
+    def __init__(self, judge: nn.Module, factor: int):
         super().__init__()
-        self.judge, self.resample = judge, Resample(sample_rate, rate, lowpass_filter_width=16)
+        self.judge, self.decimate = judge, Decimate(factor)
 
     def forward(self, wav: Tensor) -> list[Tensor]:
-        with torch.autocast(wav.device.type, enabled=False):
-            low = self.resample(wav.float())
-        return self.judge(low)
+        return self.judge(self.decimate(wav))
 
 
 @dataclass(frozen=True)
@@ -117,17 +115,17 @@ class LowBandConfig:
     """Discriminators of the sound at ``rate``, which cost as much less as it has fewer samples. Voices' harmonics lie
     there. The codec's phases are not the original's, so of those that hear phases the scores count alone."""
 
-    rate: int = 4000  # Hz
+    rate: int = 4000  # Hz, a whole number of times in the sound's
     magnitudes: tuple[int, ...] = (128, 256)  # windows of MagnitudeDiscriminators, samples at ``rate``
     windows: tuple[int, ...] = (128, 256, 512)  # of SpectrumDiscriminators
 
     def build(self, sample_rate: int, channels: int) -> list[nn.Module]:
-        """New ones, for sound at ``sample_rate``. UserError for a rate that is not below that."""
-        if not 0 < self.rate < sample_rate:
-            raise UserError(f"low_band: a rate of {self.rate} Hz for sound at {sample_rate}; give a lower one, above 0")
+        """New ones, for sound at ``sample_rate``. UserError for a rate that does not divide that."""
+        if not 0 < self.rate < sample_rate or sample_rate % self.rate:
+            raise UserError(f"low_band: a rate of {self.rate} Hz for sound at {sample_rate}; give one that divides it")
         judges = [MagnitudeDiscriminator(w, channels) for w in self.magnitudes]
         judges += [ScoreAlone(SpectrumDiscriminator(w, channels)) for w in self.windows]
-        return [LowBand(judge, sample_rate, self.rate) for judge in judges]
+        return [LowBand(judge, sample_rate // self.rate) for judge in judges]
 
 
 class Discriminators(nn.ModuleList):

@@ -1,4 +1,4 @@
-"""Fixed signal transforms: causal framing, log-mel spectra, overlap-add; each streams by passed state."""
+"""Fixed signal transforms: causal framing, log-mel spectra, overlap-add, which stream by passed state; decimation."""
 
 from __future__ import annotations
 
@@ -74,6 +74,26 @@ class LogMel(nn.Module):
                 return frames.new_zeros(len(frames), 0, self.filters.shape[1])
             spectrum = torch.fft.rfft(frames * self.window).abs()
             return (spectrum @ self.filters).clamp(min=self.floor).log()
+
+
+class Decimate(nn.Module):
+    """Every ``factor``-th sample of a signal, behind a low-pass just below half of their rate.
+
+    (B, T) -> (B, ceil(T / factor)), of a whole signal: it has no state. The low-pass is a sinc under Hann's window over
+    ``zeros`` of its zeros on either side, the same as ``torchaudio.functional.resample`` has with
+    ``lowpass_filter_width=zeros``; beyond the signal there are zeros.
+    """
+
+    def __init__(self, factor: int, zeros: int = 16, rolloff: float = 0.99):
+        super().__init__()
+        self.factor, self.reach = factor, math.ceil(zeros * factor / rolloff)
+        time = torch.arange(-self.reach, self.reach + 1) * (rolloff / factor)  # in zeros
+        window = torch.cos(time.clamp(-zeros, zeros) * (math.pi / zeros / 2)) ** 2
+        self.register_buffer("taps", torch.sinc(time) * window * (rolloff / factor), persistent=False)
+
+    def forward(self, wav: Tensor) -> Tensor:
+        with torch.autocast(wav.device.type, enabled=False):
+            return F.conv1d(wav.float()[:, None], self.taps[None, None], stride=self.factor, padding=self.reach)[:, 0]
 
 
 class InverseFourier(nn.Module):

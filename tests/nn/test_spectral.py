@@ -7,7 +7,7 @@ import torch
 from laws import assert_close, causal, streams
 from tiny import sound
 
-from latent_tts.nn.spectral import CausalFrames, LogMel, OverlapAdd, mel_filterbank
+from latent_tts.nn.spectral import CausalFrames, Decimate, LogMel, OverlapAdd, mel_filterbank
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,19 @@ def test_overlap_add(size):
     add = OverlapAdd(hop, overlap)
     assert_close(add(windows), wanted[:, : 7 * hop], 1e-5)
     streams(add, windows, size)
+
+
+@pytest.mark.parametrize("factor, length", [(2, 4000), (4, 4001), (6, 3998)])
+def test_decimation_is_torchaudios(factor, length):
+    torchaudio = pytest.importorskip("torchaudio")
+    wav = torch.randn(2, length)
+    wanted = torchaudio.functional.resample(wav, factor * 1000, 1000, lowpass_filter_width=16)
+    assert_close(Decimate(factor)(wav), wanted, 1e-5)
+
+
+def test_decimation_keeps_what_is_low_alone():
+    """Tones at 16 kHz, every fourth sample of them: below 2 kHz they stay as they are, above it they are gone."""
+    seconds = torch.arange(16000)[None] / 16000
+    for hertz, kept in ((100, 1), (1500, 1), (2500, 0), (6000, 0)):
+        tone = torch.sin(2 * torch.pi * hertz * seconds)
+        assert (Decimate(4)(tone) - kept * tone[:, ::4])[:, 50:-50].abs().max() < 0.01
