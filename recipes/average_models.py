@@ -61,8 +61,9 @@ def mean_of(shares: list[tuple[Path, float]], part: str) -> nn.Module:
     for (folder, _), each in zip(shares, weights):
         if any(not torch.equal(each[name], weights[0][name]) for name in kept):
             raise UserError(f"--models: '{shares[0][0]}' and '{folder}' make other frames; give codecs of one encoder")
-    means = {name: sum(share * each[name].float() for (_, share), each in zip(shares, weights)) for name in weights[0]}
-    modules[0].load_state_dict(means | {name: weights[0][name] for name in kept})
+    learnt = weights[0].keys() - kept
+    means = {name: sum(share * each[name].float() for (_, share), each in zip(shares, weights)) for name in learnt}
+    modules[0].load_state_dict(weights[0] | means)
     return modules[0]
 
 
