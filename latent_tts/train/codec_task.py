@@ -29,6 +29,7 @@ from latent_tts.codec.losses import (
     feature_matching_loss,
     generator_loss,
 )
+from latent_tts.codec.loudness import LoudnessLoss
 from latent_tts.codec.sizes import CodecConfig
 from latent_tts.data.audio_pack import AudioPack, CropBatches
 from latent_tts.data.step_batches import Consecutive
@@ -39,8 +40,8 @@ from latent_tts.train.recorded import Recording
 
 @dataclass(frozen=True)
 class CodecTraining:
-    """Budget and weights. The total is ``mel * mel_weight + stft * stft_weight + the bottleneck's penalty +
-    adversarial``."""
+    """Budget and weights. The total is ``mel * mel_weight + stft * stft_weight + loudness * loudness_weight + the
+    bottleneck's penalty + adversarial``."""
 
     steps: int = 20000
     batch_size: int = 12
@@ -54,6 +55,7 @@ class CodecTraining:
     encoder_until: int = 4000  # the step at which encoder and bottleneck freeze: frames stay valid from there on
     mel_weight: float = 15.0
     stft_weight: float = 50.0
+    loudness_weight: float = 0.0
     adversarial_weight: float = 1.0
     feature_weight: float = 2.0
     discriminator_channels: int = 16
@@ -87,6 +89,7 @@ class CodecTask(lightning.LightningModule):
         wide, low = t.discriminators(codec.sample_rate)
         self.discriminators, self.wide = Discriminators(wide + low), len(wide)
         self.spectral = MultiScaleSpectralLoss(codec.sample_rate)
+        self.loudness = LoudnessLoss(codec.sample_rate)
         self.average = averaged(self.codec, t.ema)
         self.crops: list[CropBatches] = []
         self.made: tuple[Tensor, Tensor, dict[str, Tensor]] | None = None  # of this step, by Codec.reconstruct
@@ -200,6 +203,9 @@ class CodecTask(lightning.LightningModule):
         fake, real = output[:, 0], wav[:, 0, : output.shape[-1]]
         terms = self.spectral(fake, real)
         total = t.mel_weight * terms["mel"] + t.stft_weight * terms["stft"] + penalty
+        if t.loudness_weight:
+            terms["loudness"] = self.loudness(fake, real)
+            total = total + t.loudness_weight * terms["loudness"]
         if adversarial:
             self.discriminators.requires_grad_(False)
             with cached():  # both look through the same weights
@@ -214,7 +220,8 @@ class CodecTask(lightning.LightningModule):
     def validation_step(self, wav: Tensor, batch_idx: int) -> None:
         codec = self.average.module
         output = codec.decode(codec.encode(wav))
-        terms = self.spectral(output[:, 0].float(), wav[..., : output.shape[-1]][:, 0])
+        sounds = output[:, 0].float(), wav[..., : output.shape[-1]][:, 0]
+        terms = self.spectral(*sounds) | {"loudness": self.loudness(*sounds)}
         self.log_dict({f"valid/{k}": v for k, v in terms.items()}, prog_bar=True, sync_dist=True)
         if batch_idx == 0:
             self.show(wav[0, 0], output[0, 0])
