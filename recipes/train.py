@@ -1,11 +1,11 @@
-"""Train a part: python recipes/train.py codec|aligner|lm|head --config conf/codec.yaml --data dump --exp exp/codec
+"""Train a part: python recipes/train.py codec|aligner|lm|head|voice --config conf/codec.yaml --data dump --exp EXP
 
 The same command trains on a CPU, on a GPU or on many: --fit.devices 8 starts a process for each GPU. They share every
 batch, so sizes in the config are those of all processes together. With --fit.nodes it is started on each node, by
 torchrun or Slurm. Leaves config.yaml (what it ran with), checkpoints/, tensorboard/, train.json (how long its steps
 took) and, after the last step, train.done in --exp. `head` trains a new head for the language model of --init, whose
 other weights and sizes it keeps. `lm` goes on from --init, all of it, and what the config does not set is as it is
-there.
+there; `voice` does so, too, and hears whether what it says, by --task.codec MODEL_DIR, has its reference's voice.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ def tasks() -> dict[str, type]:
     from latent_tts.train.codec_task import CodecTask
     from latent_tts.train.head_task import HeadTask
     from latent_tts.train.lm_task import LMTask
+    from latent_tts.train.voice_task import VoiceTask
 
-    return {"aligner": AlignerTask, "codec": CodecTask, "lm": LMTask, "head": HeadTask}
+    return {"aligner": AlignerTask, "codec": CodecTask, "lm": LMTask, "head": HeadTask, "voice": VoiceTask}
 
 
 @stage
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
         raise UserError(f"say first what to train: {', '.join(known)}")
     part, parser = argv[0], parser_of(argv[0], known[argv[0]])
     options = parser.parse_args(argv[1:])
-    if part == "head" or part == "lm" and options.init:
+    if part in ("head", "voice") or part == "lm" and options.init:
         parser.set_defaults(sizes_of(options.init))
         options = parser.parse_args(argv[1:])
     torch.manual_seed(options.task.training.seed)  # of the first weights; later draws hang on the step as well
@@ -124,10 +125,10 @@ def add_task(parser: ArgumentParser, build: type) -> None:
 def sizes_of(init: Path | None) -> dict[str, dict]:
     """The settings of the language model in ``init``, as defaults of a task that goes on from it."""
     if init is None:
-        raise UserError("a head needs --init MODEL_DIR, the model whose head it is to replace")
+        raise UserError("give --init MODEL_DIR, the model whose head is to be replaced or that goes on")
     config = load_lm(init).config
     if not isinstance(config, LatentLMConfig):
-        raise UserError(f"{init}: its language model, by {type(config).__name__}, has no head to replace")
+        raise UserError(f"{init}: its language model, by {type(config).__name__}, does not draw frames by a head")
     return {"task.lm": {"class_path": type(config).__name__, "init_args": asdict(config)}}
 
 
@@ -137,6 +138,7 @@ def begin_with(task: torch.nn.Module, part: str, init: Path) -> None:
     if part == "head":
         task.take_trunk(load_lm(init))
         return
+    part = "lm" if part == "voice" else part
     for network in (getattr(task, part), task.average.module):
         load_weights(network, init / f"{part}.safetensors")
 

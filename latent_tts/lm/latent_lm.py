@@ -152,7 +152,10 @@ class LatentLM(nn.Module, ABC):
 
     def loss(self, batch: Utterances) -> dict[str, Tensor]:
         """``frame``: the head's loss; the decisions' loss under their own name."""
-        frames, cond, decision = self.learnt(batch)
+        return self.losses(*self.learnt(batch))
+
+    def losses(self, frames: Tensor, cond: Tensor, decision: Tensor) -> dict[str, Tensor]:
+        """The same of what ``learnt`` gives."""
         dropped = torch.rand(len(cond), 1, device=cond.device) < self.config.condition_dropout
         frame = self.head.loss(frames, torch.where(dropped, self.null, cond)).mean()
         return {"loss": frame + self.decision_weight * decision, "frame": frame, self.decision: decision}

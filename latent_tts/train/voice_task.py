@@ -1,0 +1,101 @@
+"""Training of a language model that also hears whether what it says has the voice of its reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from latent_tts.data.cloning import CloningConfig
+from latent_tts.frames import Sampling, Utterances
+from latent_tts.lm.aligned import AlignedLMConfig
+from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig, has_text
+from latent_tts.lm.spans import frames_to_say, reference_of, utterance_of, within
+from latent_tts.model_dir import load_codec
+from latent_tts.train.lm_task import LMTask, LMTraining
+from latent_tts.train.optim import descend, seed_step
+from latent_tts.train.speaker import SpeakerEmbedding
+
+SHORTEST = 20  # frames of a reference and of an utterance: less does not tell a voice
+
+
+@dataclass(frozen=True)
+class VoiceTraining(LMTraining):
+    """Budget of such a training. The total is the language model's loss + ``voice_weight`` * (1 - cosine)."""
+
+    steps: int = 600
+    lr: float = 1e-4
+    warmup: int = 50
+    ema: float = 0.99
+    voice_weight: float = 1.0
+    voice_rows: int = 8  # of a batch that are listened to, at most
+
+
+class VoiceTask(LMTask):
+    """A language model under a speaker consistency loss (YourTTS, Casanova et al. 2022) beside its own.
+
+    Frames are drawn as in speaking, by the whole solver, each behind what the model hears before it, which should often
+    be itself (``own_history``): there it loses the voice. The codec makes sound of them, and how near the embedding of
+    that is to the reference's is what it learns from: from the sound through the codec, the solver and the Transformer.
+    The codec, of the model directory ``codec``, and the speaker's encoder do not learn.
+    """
+
+    part = "voice"
+
+    def __init__(
+        self,
+        codec: Path,
+        lm: LatentLMConfig = AlignedLMConfig(),
+        training: VoiceTraining = VoiceTraining(),
+        cloning: CloningConfig = CloningConfig(),
+    ):
+        super().__init__(lm, training, cloning)
+        self.codec = load_codec(Path(codec)).requires_grad_(False)
+        self.speaker = SpeakerEmbedding(self.codec.sample_rate)
+
+    def training_step(self, batch: Utterances, batch_idx: int) -> None:
+        t = self.training_config
+        seed_step(self, t.seed)
+        learnt = self.lm.learnt(batch)
+        terms = self.lm.losses(*learnt)
+        unlike = self.unlike(self.lm, batch, learnt[1])
+        if unlike is not None:
+            terms |= {"unlike": unlike, "loss": terms["loss"] + t.voice_weight * unlike}
+        descend(self, self.part, self.lm, terms["loss"], t.clip)
+        self.average.update_parameters(self.lm)
+        self.step += 1
+        self.log_dict({f"{self.part}/{name}": value.detach() for name, value in terms.items()}, prog_bar=True)
+
+    def validation_step(self, batch: Utterances, batch_idx: int) -> None:
+        """Also ``valid/unlike``, behind what the model says itself."""
+        super().validation_step(batch, batch_idx)
+        lm = self.average.module
+        unlike = self.unlike(lm, batch, lm.learnt_behind(lm.retold(batch, Sampling()), batch)[1])
+        if unlike is not None:
+            self.log("valid/unlike", unlike, prog_bar=True, batch_size=len(batch), sync_dist=True)
+
+    def unlike(self, lm: LatentLM, batch: Utterances, cond: Tensor) -> Tensor | None:
+        """1 - cosine of references and of what is drawn under ``cond``, as ``LatentLM.learnt`` gives it: a mean over
+        rows of which both are long enough; None where there are none."""
+        count = batch.frames.shape[1]
+        said, counts = frames_to_say(batch), batch.frame_lens - batch.prompt_lens
+        known = has_text(batch, count) & within(batch.frame_lens, count)
+        long = ((batch.prompt_lens >= SHORTEST) & (counts >= SHORTEST)).nonzero()[:, 0]
+        rows = long[: self.training_config.voice_rows]
+        if not len(rows):
+            return None
+        cond = cond[said[known]]
+        noise = torch.randn(len(cond), lm.head.noise_dim, device=cond.device)
+        drawn = lm.head.sample(cond, lm.null, Sampling(), noise).float()
+        frames = torch.zeros(batch.frames.shape, device=cond.device).masked_scatter(said[..., None], drawn)
+        voices = self.voices(utterance_of(frames, batch)[rows], counts[rows])
+        with torch.no_grad():
+            wanted = self.voices(reference_of(batch)[rows], batch.prompt_lens[rows])
+        return 1 - (voices * wanted).sum(dim=1).mean()
+
+    def voices(self, frames: Tensor, counts: Tensor) -> Tensor:
+        """Frames (B, n, D) of which ``counts`` (B,) are meant -> embeddings (B, 256)."""
+        sound = self.codec.decode(frames)[:, 0]
+        return self.speaker(sound, (counts * self.codec.hop_length).tolist())
