@@ -13,7 +13,7 @@ from latent_tts.frames import Sampling, Utterances
 from latent_tts.lm.aligned import AlignedLMConfig
 from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig, has_text
 from latent_tts.lm.spans import frames_to_say, reference_of, utterance_of, within
-from latent_tts.model_dir import load_codec
+from latent_tts.model_dir import check_frames, load_codec
 from latent_tts.train.lm_task import LMTask, LMTraining
 from latent_tts.train.optim import descend, seed_step
 from latent_tts.train.speaker import SpeakerEmbedding
@@ -39,7 +39,8 @@ class VoiceTask(LMTask):
     Frames are drawn as in speaking, by the whole solver, each behind what the model hears before it, which should often
     be itself (``own_history``): there it loses the voice. The codec makes sound of them, and how near the embedding of
     that is to the reference's is what it learns from: from the sound through the codec, the solver and the Transformer.
-    The codec, of the model directory ``codec``, and the speaker's encoder do not learn.
+    The codec, of the model directory ``codec``, and the speaker's encoder do not learn. UserError where its frames are
+    others than the language model's, or its sound is at another rate than the encoder hears.
     """
 
     part = "voice"
@@ -53,6 +54,7 @@ class VoiceTask(LMTask):
     ):
         super().__init__(lm, training, cloning)
         self.codec = load_codec(Path(codec)).requires_grad_(False)
+        check_frames(Path(codec), self.codec, self.lm)
         self.speaker = SpeakerEmbedding(self.codec.sample_rate)
 
     def training_step(self, batch: Utterances, batch_idx: int) -> None:
@@ -74,7 +76,7 @@ class VoiceTask(LMTask):
         lm = self.average.module
         unlike = self.unlike(lm, batch, lm.learnt_behind(lm.retold(batch, Sampling()), batch)[1])
         if unlike is not None:
-            self.log("valid/unlike", unlike, prog_bar=True, batch_size=len(batch), sync_dist=True)
+            self.log("valid/unlike", unlike, prog_bar=True, batch_size=len(batch))  # a process's own: not all have some
 
     def unlike(self, lm: LatentLM, batch: Utterances, cond: Tensor) -> Tensor | None:
         """1 - cosine of references and of what is drawn under ``cond``, as ``LatentLM.learnt`` gives it: a mean over

@@ -84,9 +84,17 @@ def test_only_long_rows_count_and_each_by_its_own_frames(model):
     alone = []
     for batch, row in (first, third):
         one = Utterances(*(getattr(batch, name)[row : row + 1] for name in batch.__dataclass_fields__))
-        alone.append(task.unlike(task.lm, one, task.lm.learnt(one)[1]))
+        with torch.no_grad():
+            alone.append(task.unlike(task.lm, one, task.lm.learnt(one)[1]))
     assert float(unlike(*rows)) == pytest.approx(float(sum(alone)) / 2, abs=1e-4)
     assert unlike((10, 0, 30), (30, 0, 10)) is None
+
+
+def test_the_codec_has_to_be_the_language_models(model):
+    from latent_tts.train.voice_task import VoiceTask
+
+    with pytest.raises(UserError, match="frames of 6 floats, lm is latent_lm with frames of 5 floats"):
+        VoiceTask(model, tiny_lm(frame_dim=5).config)
 
 
 def test_what_it_says_comes_nearer_to_its_reference(model, stage, tmp_path, capsys):
