@@ -228,7 +228,8 @@ def _with_extras(wav: np.ndarray, rate: int) -> tuple[float | None, float | None
 
 def least_likeness(wav: np.ndarray, rate: int) -> float:
     """The cosine between the two least alike of consecutive stretches of WINDOW seconds of a wav (T,)."""
-    from latent_tts.evaluate.similarity import cosine, embed, load_encoder
+    from latent_tts.evaluate.similarity import cosine, embed
+    from latent_tts.speaker import load_encoder
 
     encoder, size = load_encoder(), round(WINDOW * rate)
     count = len(wav) // size

@@ -32,13 +32,14 @@ from torch import Tensor
 from latent_tts.data.cloning import CloningBatches, CloningConfig
 from latent_tts.errors import UserError
 from latent_tts.evaluate.report import figure, shown
-from latent_tts.evaluate.similarity import cosine, embed, load_encoder
+from latent_tts.evaluate.similarity import cosine, embed
 from latent_tts.frames import Sampling, Utterances
 from latent_tts.lm.estranged import in_voices_of
 from latent_tts.lm.latent_lm import LatentLM
 from latent_tts.lm.spans import reference_of, utterance_of
 from latent_tts.model_dir import check_taught, load_codec, load_lm
 from latent_tts.model_files import SHIPPED
+from latent_tts.speaker import load_encoder
 
 SHORTEST = 25  # frames of a reference and of an utterance: less does not tell a voice
 

@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
     part, parser = argv[0], parser_of(argv[0], known[argv[0]])
     options = parser.parse_args(argv[1:])
     if part in ("head", "voice") or part == "lm" and options.init:
-        parser.set_defaults(sizes_of(options.init))
+        parser.set_defaults(sizes_of(part, options.init))
         options = parser.parse_args(argv[1:])
     torch.manual_seed(options.task.training.seed)  # of the first weights; later draws hang on the step as well
     ready = parser.instantiate(options)
@@ -122,10 +122,10 @@ def add_task(parser: ArgumentParser, build: type) -> None:
     parser.add_class_arguments(build, "task")
 
 
-def sizes_of(init: Path | None) -> dict[str, dict]:
+def sizes_of(part: str, init: Path | None) -> dict[str, dict]:
     """The settings of the language model in ``init``, as defaults of a task that goes on from it."""
     if init is None:
-        raise UserError("give --init MODEL_DIR, the model whose head is to be replaced or that goes on")
+        raise UserError(f"a {part} needs --init MODEL_DIR, the language model that it is learnt for")
     config = load_lm(init).config
     if not isinstance(config, LatentLMConfig):
         raise UserError(f"{init}: its language model, by {type(config).__name__}, does not draw frames by a head")

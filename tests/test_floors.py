@@ -18,7 +18,7 @@ FLOORS = {
     **dict.fromkeys(["scheduler", "studio", "clinic"], 6),
     "tts": 5,
     **dict.fromkeys(["engine", "train", "evaluate"], 4),
-    **dict.fromkeys(["model_dir", "data", "captions"], 3),
+    **dict.fromkeys(["model_dir", "data", "captions", "speaker"], 3),
     **dict.fromkeys(["codec", "lm", "align", "voices"], 2),
     **dict.fromkeys(["frames", "encoders", "model_files"], 1),
     **dict.fromkeys(["nn", "text", "audio", "memory"], 0),

@@ -18,6 +18,7 @@ from latent_tts.evaluate.hugging_face import XVectorEncoder, xvector_name
 from latent_tts.evaluate.leak import leaked_words
 from latent_tts.evaluate.report import BOOTSTRAP, figure
 from latent_tts.evaluate.trials import Trial
+from latent_tts.speaker import load_encoder
 
 DNSMOS = ("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak", "dnsmos_p808")
 FAULTS = ("skipped", "repeated", "inserted")
@@ -145,7 +146,7 @@ def _compared(
 ) -> dict[str, list[dict]]:
     """For each system a row for each original, with what a recogniser read of those with a text. A sound is decoded
     once."""
-    embed = partial(similarity.embed, similarity.load_encoder())
+    embed = partial(similarity.embed, load_encoder())
     each: dict[str, list[dict]] = {name: [] for name in systems}
     for utt in tqdm(sorted(originals), desc="score", unit="utt", disable=not sys.stderr.isatty()):
         paths = dict.fromkeys([originals[utt], *(made[utt] for made in systems.values())])
@@ -203,7 +204,7 @@ def _instruments(whisper_dir: str | Path | None) -> dict[str, object]:
 
 def _extractors(model: str | Path | None) -> dict[str, Embed]:
     """What turns (wav (T,), sample rate) into an embedding, by the name of its column."""
-    embeds: dict[str, Embed] = {"similarity": partial(similarity.embed, similarity.load_encoder())}
+    embeds: dict[str, Embed] = {"similarity": partial(similarity.embed, load_encoder())}
     return embeds | {"similarity_xvector": XVectorEncoder(model).embed} if model else embeds
 
 

@@ -6,34 +6,14 @@ model the user has (``hugging_face.XVectorEncoder``).
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from latent_tts.errors import UserError
 
 if TYPE_CHECKING:
     from resemblyzer import VoiceEncoder
 
 EXTRACTOR = "Resemblyzer VoiceEncoder (GE2E, 256 dimensions)"
-INSTALL = "pip install webrtcvad-wheels librosa && pip install --no-deps resemblyzer"
-
-
-def load_encoder() -> VoiceEncoder:
-    """The encoder whose weights come inside the resemblyzer package, on the CPU.
-
-    Resemblyzer asks pip for ``webrtcvad``, which needs a compiler and, to run, the ``pkg_resources`` of an
-    old setuptools. ``webrtcvad-wheels`` is the same module without both; that is why INSTALL leaves
-    resemblyzer's own requirements out.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            from resemblyzer import VoiceEncoder
-    except ImportError as error:
-        raise UserError(f"speaker similarity needs resemblyzer ({error}): {INSTALL}") from error
-    return VoiceEncoder("cpu", verbose=False)
 
 
 def embed(encoder: VoiceEncoder, wav: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -14,9 +14,9 @@ from latent_tts.lm.aligned import AlignedLMConfig
 from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig, has_text
 from latent_tts.lm.spans import frames_to_say, reference_of, utterance_of, within
 from latent_tts.model_dir import check_frames, load_codec
+from latent_tts.speaker import SpeakerEmbedding
 from latent_tts.train.lm_task import LMTask, LMTraining
 from latent_tts.train.optim import descend, seed_step
-from latent_tts.train.speaker import SpeakerEmbedding
 
 SHORTEST = 20  # frames of a reference and of an utterance: less does not tell a voice
 

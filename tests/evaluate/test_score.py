@@ -17,6 +17,7 @@ from latent_tts.evaluate import quality, similarity, speed
 from latent_tts.evaluate.report import write_score
 from latent_tts.evaluate.score import require_packages, score_reconstructions, score_speech
 from latent_tts.evaluate.trials import Trial
+from latent_tts.speaker import load_encoder
 
 CORPUS = Path(__file__).parents[2] / "egs/mini/corpus/LibriSpeech/train-clean-100"
 RATE = 16000
@@ -30,7 +31,7 @@ def clip(utt: str, seconds: float = 4.0) -> np.ndarray:
 @pytest.fixture(scope="module")
 def encoder():
     pytest.importorskip("resemblyzer")
-    return similarity.load_encoder()
+    return load_encoder()
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ pytest.importorskip("resemblyzer")
 
 @pytest.fixture(scope="module")
 def speaker():
-    from latent_tts.train.speaker import SpeakerEmbedding
+    from latent_tts.speaker import SpeakerEmbedding
 
     return SpeakerEmbedding(16000)
 
@@ -42,7 +42,7 @@ def test_embeddings_are_resemblyzers(speaker, spoken, seconds):
 
 
 def test_another_rate_is_refused():
-    from latent_tts.train.speaker import SpeakerEmbedding
+    from latent_tts.speaker import SpeakerEmbedding
 
     with pytest.raises(UserError, match="at 16000 Hz, not 24000"):
         SpeakerEmbedding(24000)

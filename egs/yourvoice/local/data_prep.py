@@ -31,6 +31,7 @@ from latent_tts.evaluate.score import require_packages
 from latent_tts.evaluate.trials import Trial, write_trials
 from latent_tts.files import write_whole
 from latent_tts.model_dir import load_aligner, load_codec
+from latent_tts.speaker import load_encoder
 
 SPEAKER = "voice"
 SHORTEST = 1.5  # seconds of a piece
@@ -46,7 +47,7 @@ class Checks:
 
     def __init__(self, options: argparse.Namespace, cutter: Cutter):
         self.options, self.cutter, self.rate = options, cutter, cutter.rate
-        self.encoder = similarity.load_encoder()
+        self.encoder = load_encoder()
 
     @cached_property
     def recogniser(self):

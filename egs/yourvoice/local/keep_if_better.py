@@ -28,6 +28,7 @@ from latent_tts.errors import UserError, program
 from latent_tts.evaluate import similarity, wer
 from latent_tts.evaluate.report import figure, markdown_table, write_score
 from latent_tts.files import write_whole
+from latent_tts.speaker import load_encoder
 
 NOT_BETTER = 4  # exit status
 CANDIDATES = 40  # recordings that are looked at for a reference
@@ -80,7 +81,7 @@ def choose_reference(entries: list[Entry]) -> Entry:
     fit = [entry for entry in entries if BEST_SECONDS[0] <= entry.seconds <= BEST_SECONDS[1]] or entries
     heard = {entry: audio.read(entry.path) for entry in fit[:: max(1, len(fit) // CANDIDATES)]}
     good = [entry for entry, sound in heard.items() if examine(*sound, extras=False)[0].good] or list(heard)
-    encoder = similarity.load_encoder()
+    encoder = load_encoder()
     voices = np.stack([similarity.embed(encoder, *heard[entry]) for entry in good])
     return good[int(np.argmax(voices @ voices.mean(axis=0)))]
 

@@ -1,17 +1,39 @@
-"""Whose voice a sound has, so that a gradient can follow."""
+"""Whose voice a sound has: Resemblyzer's encoder, also so that a gradient can follow."""
 
 from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from latent_tts.errors import UserError
-from latent_tts.evaluate.similarity import load_encoder
 from latent_tts.nn.spectral import mel_filterbank
 
+if TYPE_CHECKING:
+    from resemblyzer import VoiceEncoder
+
+INSTALL = "pip install webrtcvad-wheels librosa && pip install --no-deps resemblyzer"
 RATE, LEVEL = 16000, 10 ** (-30 / 20)  # Hz, and the root mean square that softer sounds are raised to
 PER_SECOND, COVERED = 1.3, 0.75  # windows a second, and how much of the last one has to be there
+
+
+def load_encoder() -> VoiceEncoder:
+    """The encoder whose weights come inside the resemblyzer package, on the CPU.
+
+    Resemblyzer asks pip for ``webrtcvad``, which needs a compiler and, to run, the ``pkg_resources`` of an
+    old setuptools. ``webrtcvad-wheels`` is the same module without both; that is why INSTALL leaves
+    resemblyzer's own requirements out.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from resemblyzer import VoiceEncoder
+    except ImportError as error:
+        raise UserError(f"speaker similarity needs resemblyzer ({error}): {INSTALL}") from error
+    return VoiceEncoder("cpu", verbose=False)
 
 
 class SpeakerEmbedding(nn.Module):
