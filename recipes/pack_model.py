@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
                 print(f"pack_model: {name} {value:.4g}", file=sys.stderr)
         elif task.training_config.encoder_until > 0:
             raise UserError("the run's encoder has learnt, so its latents must be measured; give --measure PACK")
-    save_part(options.out, "lm" if options.part in ("head", "voice") else options.part, module)
+    save_part(options.out, task.network, module)
     SymbolTable.english().write(options.out / "phones.txt")
     print(f"pack_model: {options.part} after {int(task.step)} steps in {options.out}", file=sys.stderr)
 

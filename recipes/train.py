@@ -138,9 +138,8 @@ def begin_with(task: torch.nn.Module, part: str, init: Path) -> None:
     if part == "head":
         task.take_trunk(load_lm(init))
         return
-    part = "lm" if part == "voice" else part
-    for network in (getattr(task, part), task.average.module):
-        load_weights(network, init / f"{part}.safetensors")
+    for network in (getattr(task, task.network), task.average.module):
+        load_weights(network, init / f"{task.network}.safetensors")
 
 
 def steps_done(exp: Path, task: torch.nn.Module) -> int:

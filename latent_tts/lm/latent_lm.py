@@ -19,7 +19,7 @@ from latent_tts.lm.course import Course
 from latent_tts.lm.estranged import estranged
 from latent_tts.lm.heads import build_head
 from latent_tts.lm.sizes import LMConfig
-from latent_tts.lm.spans import at_utterances, frames_to_say, reference_of, utterance_of
+from latent_tts.lm.spans import at_utterances, frames_to_say, reference_of, utterance_of, within
 from latent_tts.lm.walks import WALKS, Walk
 from latent_tts.nn.transformer import Transformer
 
@@ -168,9 +168,7 @@ class LatentLM(nn.Module, ABC):
         """The same where the batch's frames come behind those of ``heard``, which is alike but for its frames."""
         count = batch.frames.shape[1] + 1
         lesson, states = self._heard(heard)
-        known = has_text(batch, count)
-        time = torch.arange(count, device=known.device)
-        decided, drawn = known & (time <= batch.frame_lens[:, None]), known & (time < batch.frame_lens[:, None])
+        decided, drawn = has_text(batch, count) & within(batch.frame_lens + 1, count), frames_learnt(batch, count)
         decision = self.decision_loss(states[decided], lesson.decisions[decided])
         cond = self.conditions(states, lesson.told, F.pad(batch.frames, (0, 0, 1, 0)))
         return batch.frames[drawn[:, :-1]], cond[drawn], decision
@@ -274,6 +272,11 @@ def has_text(batch: Utterances, count: int) -> Tensor:
     """
     spoken = torch.arange(count, device=batch.text.device) >= batch.prompt_lens[:, None]
     return spoken | (batch.prompt_text_lens > 0)[:, None]
+
+
+def frames_learnt(batch: Utterances, count: int) -> Tensor:
+    """(B, count) whether a step draws a frame that is learnt."""
+    return has_text(batch, count) & within(batch.frame_lens, count)
 
 
 def in_reference(batch: Utterances, count: int) -> Tensor:

@@ -32,6 +32,8 @@ class AlignerTraining:
 class AlignerTask(lightning.LightningModule):
     """An aligner and its averaged weights. Batches are (wav, wav_lens, text, text_lens)."""
 
+    network = "aligner"  # the part of a model directory that learns
+
     def __init__(self, aligner: AlignerConfig = AlignerConfig(), training: AlignerTraining = AlignerTraining()):
         super().__init__()
         self.automatic_optimization = False

@@ -81,6 +81,8 @@ class CodecTraining:
 class CodecTask(lightning.LightningModule):
     """A codec, its discriminators and its losses. Batches are (B, 1, T) crops."""
 
+    network = "codec"  # the part of a model directory that learns
+
     def __init__(self, codec: CodecConfig = SigmaVAEConfig(), training: CodecTraining = CodecTraining()):
         super().__init__()
         self.automatic_optimization = False

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import lightning
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from latent_tts.data.cloning import CloningBatches, CloningConfig
@@ -39,6 +40,7 @@ class LMTask(lightning.LightningModule):
     """A language model and its averaged weights. Batches are Utterances."""
 
     part = "lm"  # what messages and the dashboard call it
+    network = "lm"  # the part of a model directory that learns
 
     def __init__(
         self,
@@ -88,12 +90,16 @@ class LMTask(lightning.LightningModule):
     def training_step(self, batch: Utterances, batch_idx: int) -> None:
         t = self.training_config
         seed_step(self, t.seed)
-        terms = self.lm.loss(batch)
+        terms = self.terms(batch)
         norm = descend(self, self.part, self.lm, terms["loss"], t.clip)
         self.average.update_parameters(self.lm)
         self.step += 1
         self.log_dict({f"{self.part}/{name}": value.detach() for name, value in terms.items()}, prog_bar=True)
         self.log(f"{self.part}/gradient", norm)
+
+    def terms(self, batch: Utterances) -> dict[str, Tensor]:
+        """Named scalars; "loss" is what a step goes down."""
+        return self.lm.loss(batch)
 
     def validation_step(self, batch: Utterances, batch_idx: int) -> None:
         torch.manual_seed(batch_idx)

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from latent_tts.data.cloning import CloningConfig
 from latent_tts.frames import Sampling, Utterances
 from latent_tts.lm.aligned import AlignedLMConfig
-from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig, has_text
-from latent_tts.lm.spans import frames_to_say, reference_of, utterance_of, within
+from latent_tts.lm.latent_lm import LatentLM, LatentLMConfig, frames_learnt
+from latent_tts.lm.spans import frames_to_say, reference_of
 from latent_tts.model_dir import check_frames, load_codec
 from latent_tts.speaker import SpeakerEmbedding
 from latent_tts.train.lm_task import LMTask, LMTraining
-from latent_tts.train.optim import descend, seed_step
 
 SHORTEST = 20  # frames of a reference and of an utterance: less does not tell a voice
 
@@ -57,18 +57,13 @@ class VoiceTask(LMTask):
         check_frames(Path(codec), self.codec, self.lm)
         self.speaker = SpeakerEmbedding(self.codec.sample_rate)
 
-    def training_step(self, batch: Utterances, batch_idx: int) -> None:
-        t = self.training_config
-        seed_step(self, t.seed)
+    def terms(self, batch: Utterances) -> dict[str, Tensor]:
         learnt = self.lm.learnt(batch)
         terms = self.lm.losses(*learnt)
         unlike = self.unlike(self.lm, batch, learnt[1])
-        if unlike is not None:
-            terms |= {"unlike": unlike, "loss": terms["loss"] + t.voice_weight * unlike}
-        descend(self, self.part, self.lm, terms["loss"], t.clip)
-        self.average.update_parameters(self.lm)
-        self.step += 1
-        self.log_dict({f"{self.part}/{name}": value.detach() for name, value in terms.items()}, prog_bar=True)
+        if unlike is None:
+            return terms
+        return terms | {"unlike": unlike, "loss": terms["loss"] + self.training_config.voice_weight * unlike}
 
     def validation_step(self, batch: Utterances, batch_idx: int) -> None:
         """Also ``valid/unlike``, behind what the model says itself."""
@@ -81,18 +76,16 @@ class VoiceTask(LMTask):
     def unlike(self, lm: LatentLM, batch: Utterances, cond: Tensor) -> Tensor | None:
         """1 - cosine of references and of what is drawn under ``cond``, as ``LatentLM.learnt`` gives it: a mean over
         rows of which both are long enough; None where there are none."""
-        count = batch.frames.shape[1]
         said, counts = frames_to_say(batch), batch.frame_lens - batch.prompt_lens
-        known = has_text(batch, count) & within(batch.frame_lens, count)
         long = ((batch.prompt_lens >= SHORTEST) & (counts >= SHORTEST)).nonzero()[:, 0]
         rows = long[: self.training_config.voice_rows]
         if not len(rows):
             return None
-        cond = cond[said[known]]
+        cond = cond[said[frames_learnt(batch, said.shape[1])]]
         noise = torch.randn(len(cond), lm.head.noise_dim, device=cond.device)
-        drawn = lm.head.sample(cond, lm.null, Sampling(), noise).float()
-        frames = torch.zeros(batch.frames.shape, device=cond.device).masked_scatter(said[..., None], drawn)
-        voices = self.voices(utterance_of(frames, batch)[rows], counts[rows])
+        heard = torch.isin(said.nonzero()[:, 0], rows)
+        drawn = lm.head.sample(cond[heard], lm.null, Sampling(), noise[heard]).float()
+        voices = self.voices(pad_sequence(drawn.split(counts[rows].tolist()), batch_first=True), counts[rows])
         with torch.no_grad():
             wanted = self.voices(reference_of(batch)[rows], batch.prompt_lens[rows])
         return 1 - (voices * wanted).sum(dim=1).mean()
