@@ -25,6 +25,8 @@ from latent_tts.text.symbols import SymbolTable
 REFERENCE_SECONDS = 8.0  # of a reference; what the language model was trained to follow
 PAUSE_SECONDS = 0.12  # between two sentences
 FADE_SECONDS = 0.01  # at both ends of a sentence, so that joints do not click
+TAIL_SECONDS = 0.06  # of the quiet behind a sentence's last sound that stay
+QUIET = 10 ** (-50 / 20)  # below this, 27 dB under the level of a voice, a sample is quiet
 GROWTH = (1, 2, 4, 8)  # frames decoded at a time: few at first, so that sound comes early
 ROWS = 8  # sentences generated together in a batch
 
@@ -51,7 +53,7 @@ class Spoken(NamedTuple):
     text: str  # normalised
     phones: tuple[str, ...]
     wav: np.ndarray  # (T,) float32
-    begun: np.ndarray  # (N,) int64: how many of the phones had begun by the end of each frame
+    begun: np.ndarray  # (N,) int64: how many of the phones had begun by the end of each of the frames it is from
     seed: int
 
 
@@ -122,8 +124,12 @@ class TTS:
         for i, phones in enumerate(self.sentences(text)):
             if i:
                 yield self._pause
-            made = self.model.generate(self.prompt(phones, voice), sampling)
-            yield from self._faded(self._decode(kept_alike(made, voice.frames, sampling.likeness)))
+            yield from self._shaped(self._decode(self.frames(phones, voice, sampling)))
+
+    def frames(self, phones: Sequence[str], voice: Voice, sampling: Sampling = Sampling()) -> Iterator[Chunk]:
+        """What the codec is to make a sentence's sound of, as it is made."""
+        made = self.model.generate(self.prompt(phones, voice), sampling)
+        return kept_alike(made, voice.frames, sampling.likeness)
 
     def timed(self, text: str, voice: Voice, sampling: Sampling = Sampling()) -> Timed:
         """What ``speak`` says, with the times of words and phones. UserError as by ``times``."""
@@ -135,24 +141,24 @@ class TTS:
                 pieces.append(self._pause)
             begin, spoken = sum(map(len, pieces)) / self.sample_rate, said[i]
             pieces.append(spoken.wav)
-            for kind, found in zip((words, phones), self.times(spoken.text, spoken.phones, spoken.begun)):
+            for kind, found in zip((words, phones), self.times(spoken)):
                 kind += [interval.later(begin) for interval in found]
         return Timed(np.concatenate(pieces), tuple(words), tuple(phones))
 
-    def times(self, text: str, phones: Sequence[str], begun: np.ndarray) -> tuple[list[Interval], list[Interval]]:
-        """When the words of a normalised sentence and its phones are said, in seconds, as finely as frames are.
+    def times(self, spoken: Spoken) -> tuple[list[Interval], list[Interval]]:
+        """When the words of a sentence and its phones are said, in seconds, as finely as frames are.
 
-        ``begun`` (N,) is ``Chunk.phones`` of its frames. UserError where the model does not know: one that reads its
-        text otherwise than through a pointer.
+        UserError where the model does not know: one that reads its text otherwise than through a pointer.
         """
-        if (begun < 0).any():
+        if (spoken.begun < 0).any():
             raise UserError(
                 "this model does not know when it says what; "
                 "leave captions out, or take one that reads through a pointer"
             )
-        onsets = (onsets_of(begun, len(phones)) / self.model.frame_rate).tolist()
-        said = phone_intervals(phones, onsets, len(begun) / self.model.frame_rate)
-        words = [word for word, _ in self.phonemizer.words(text)]
+        seconds = len(spoken.wav) / self.sample_rate  # it may end within its last frames
+        onsets = onsets_of(spoken.begun, len(spoken.phones)) / self.model.frame_rate
+        said = phone_intervals(spoken.phones, np.minimum(onsets, seconds).tolist(), seconds)
+        words = [word for word, _ in self.phonemizer.words(spoken.text)]
         return word_intervals(said, SymbolTable.SEPARATORS, words), said
 
     def speak_batch(
@@ -180,7 +186,7 @@ class TTS:
         begun: list[list[int]] = [[] for _ in prompts]
         feeds = _split(self.model.generate(stack(list(prompts)), sampling), begun)
         alike = (kept_alike(feed, prompt.frames[0], sampling.likeness) for feed, prompt in zip(feeds, prompts))
-        return [Row(self._faded(self._decode(feed)), phones) for feed, phones in zip(alike, begun)]
+        return [Row(self._shaped(self._decode(feed)), phones) for feed, phones in zip(alike, begun)]
 
     def say(
         self, sentences: Sequence[str], voices: Sequence[Voice], sampling: Sampling = Sampling()
@@ -275,6 +281,10 @@ class TTS:
         if waiting:
             yield self.model.decode(np.concatenate(waiting), state)
 
+    def _shaped(self, chunks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """A sentence's sound as it is given out."""
+        return self._faded(ended(chunks, round(TAIL_SECONDS * self.sample_rate)))
+
     def _faded(self, chunks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         """A sentence's sound with short fades at both ends. Only what may be its last samples is held back."""
         ramp = np.linspace(0, 1, round(FADE_SECONDS * self.sample_rate), dtype=np.float32)
@@ -287,6 +297,23 @@ class TTS:
             held = chunk[-len(ramp) :]
         if held is not None:
             yield held * ramp[::-1]
+
+
+def ended(chunks: Iterator[np.ndarray], tail: int) -> Iterator[np.ndarray]:
+    """A sentence's sound (n,) as it comes, without what lies more than ``tail`` samples behind the last that is not
+    quiet. What may be that is held back until more is heard; a sentence that is quiet throughout stays whole."""
+    held, left = np.zeros(0, np.float32), None  # how many of ``held`` and what follows are known to stay
+    for chunk in chunks:
+        held = np.concatenate([held, chunk])
+        loud = np.flatnonzero(np.abs(held) >= QUIET)
+        if loud.size:
+            left = int(loud[-1]) + 1 + tail
+        if left:
+            sound, held = np.split(held, [left])
+            left -= len(sound)
+            yield sound
+    if left is None:
+        yield held
 
 
 def _split(chunks: Iterator[Chunk], begun: list[list[int]]) -> list[Iterator[Chunk]]:

@@ -31,8 +31,7 @@ class Performance(NamedTuple):
 
     def words(self, tts: TTS) -> list[list[Interval]]:
         """When the words of each sentence are said. UserError as by ``TTS.times``."""
-        spoken = [take.spoken for take in self.takes]
-        said = [tts.times(sentence.text, sentence.phones, sentence.begun)[0] for sentence in spoken]
+        said = [tts.times(take.spoken)[0] for take in self.takes]
         return [[word.later(start) for word in words] for words, start in zip(said, self.starts)]
 
 
