@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     task = restore(known[options.part], options.exp)
     module = task.average.module.eval()
-    if options.part == "codec":
+    if task.network == "codec":
         module.encoder.load_state_dict(frozen_encoder(task).state_dict())
         if options.measure:
             for name, value in measure(module, AudioPack(options.measure)).items():

@@ -1,4 +1,4 @@
-"""Train a part: python recipes/train.py codec|aligner|lm|head|voice --config conf/codec.yaml --data dump --exp EXP
+"""Train a part: recipes/train.py codec|spoken|aligner|lm|head|voice --config conf/codec.yaml --data dump --exp EXP
 
 The same command trains on a CPU, on a GPU or on many: --fit.devices 8 starts a process for each GPU. They share every
 batch, so sizes in the config are those of all processes together. With --fit.nodes it is started on each node, by
@@ -6,6 +6,7 @@ torchrun or Slurm. Leaves config.yaml (what it ran with), checkpoints/, tensorbo
 took) and, after the last step, train.done in --exp. `head` trains a new head for the language model of --init, whose
 other weights and sizes it keeps. `lm` goes on from --init, all of it, and what the config does not set is as it is
 there; `voice` does so, too, and hears whether what it says, by --task.codec MODEL_DIR, has its reference's voice.
+`spoken` trains the decoder of the codec of --init on what a language model has spoken, --task.spoken PACK, as well.
 """
 
 from __future__ import annotations
@@ -37,9 +38,11 @@ def tasks() -> dict[str, type]:
     from latent_tts.train.codec_task import CodecTask
     from latent_tts.train.head_task import HeadTask
     from latent_tts.train.lm_task import LMTask
+    from latent_tts.train.spoken_task import SpokenTask
     from latent_tts.train.voice_task import VoiceTask
 
-    return {"aligner": AlignerTask, "codec": CodecTask, "lm": LMTask, "head": HeadTask, "voice": VoiceTask}
+    known = {"aligner": AlignerTask, "codec": CodecTask, "spoken": SpokenTask}
+    return known | {"lm": LMTask, "head": HeadTask, "voice": VoiceTask}
 
 
 @stage

@@ -362,6 +362,7 @@ MISSING = {
     "score_codec": ["--model", "none", "--trials", "none", "--out", "out"],
     "segment": ["--scp", "none", "--out", "out"],
     "show_alignments": ["--pack", "none"],
+    "speak_frames": ["--model", "none", "--references", "none", "--sentences", "none", "--out", "out"],
     "synthesize": ["--trials", "none", "--out", "out"],
     "synthetic_speech": ["--sentences", "none", "--out", "out"],
     "thin_pack": ["--pack", "none", "--every", "2", "--out", "out"],

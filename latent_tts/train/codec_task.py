@@ -192,7 +192,7 @@ class CodecTask(lightning.LightningModule):
         self.made = self.codec.reconstruct(wav)
         if not adversarial:
             return {}
-        fake = self.made[0].detach()[:, 0]
+        fake = self.sounds().detach()
         with cached():
             real = self.discriminators(wav[:, 0, : fake.shape[-1]], self.asked)
             loss = discriminator_loss(real, self.discriminators(fake, self.asked))
@@ -209,15 +209,24 @@ class CodecTask(lightning.LightningModule):
             terms["loudness"] = self.loudness(fake, real)
             total = total + t.loudness_weight * terms["loudness"]
         if adversarial:
-            self.discriminators.requires_grad_(False)
-            with cached():  # both look through the same weights
-                judged, wanted = (self.discriminators(sound, self.asked) for sound in (fake, real))
-            self.discriminators.requires_grad_(True)
-            terms |= {"adversarial": generator_loss(judged), "feature": feature_matching_loss(wanted, judged)}
+            terms |= self._judged(real)
             total = total + t.adversarial_weight * terms["adversarial"] + t.feature_weight * terms["feature"]
         slope(self, total)
         self.made = None
         return {name: value.detach() for name, value in {**terms, **log, "total": total}.items()}
+
+    def sounds(self) -> Tensor:
+        """What discriminators hear of the codec in this step, (B or more, T): reconstructions come first."""
+        return self.made[0][:, 0]
+
+    def _judged(self, real: Tensor) -> dict[str, Tensor]:
+        """What they think of these, and how far features of reconstructions are from those of ``real`` (B, T)."""
+        self.discriminators.requires_grad_(False)
+        with cached():  # both look through the same weights
+            judged, wanted = (self.discriminators(sound, self.asked) for sound in (self.sounds(), real))
+        self.discriminators.requires_grad_(True)
+        paired = [[feature[: len(real)] for feature in features] for features in judged]
+        return {"adversarial": generator_loss(judged), "feature": feature_matching_loss(wanted, paired)}
 
     def validation_step(self, wav: Tensor, batch_idx: int) -> None:
         codec = self.average.module
