@@ -48,17 +48,16 @@ def main(argv: list[str] | None = None) -> None:
 def speak(options: argparse.Namespace, part: Part) -> None:
     """Speak a part of the lines."""
     lines = part.share(enumerate(lines_of(options)))
-    tts, codec = TTS.from_dir(options.model, engine=options.engine, threads=options.threads or None), None
-    clips, clock = [], Clock()
+    tts = TTS.from_dir(options.model, engine=options.engine, threads=options.threads or None)
+    codec, clips, clock = load_codec(options.model), [], Clock()
     for number, (entry, text) in progress(lines, desc="speak", unit="utt"):
         voice, phones = tts.clone(entry.path), tts.sentences(text)[0]
         chunks = list(tts.frames(phones, voice, Sampling(seed=number)))
-        frames, begun = (np.concatenate([chunk[i][0] for chunk in chunks]) for i in (0, 2))
+        frames, begun = (np.concatenate([getattr(c, name)[0] for c in chunks]) for name in ("frames", "phones"))
         known = bool((begun >= 0).all())  # a prefix knows no places
         ids = tuple(tts.symbols.ids(phones)) if known else ()
         starts = tuple(onsets_of(begun, len(ids)).astype(int).tolist())
         clips.append((EncodedClip(entry.spk, 0, len(frames), ids, starts, f"{entry.utt}@{number:05d}"), frames))
-    codec = load_codec(options.model)
     placed, rows = laid_out(clips)
     noise, entries = codec.bottleneck.noise, codec.frame_format.entries
     write_frame_pack(options.out, rows, placed, noise, entries, part.suffix)

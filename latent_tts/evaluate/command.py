@@ -123,14 +123,15 @@ def measure_speech(options: argparse.Namespace, trials: Sequence[Trial]) -> list
 
 
 def draw_speech(options: argparse.Namespace, trials: Sequence[Trial]) -> None:
-    """A picture of the reference and of the speech of each of ``trials``."""
+    """A picture of the reference, of the speech and of the pitch of both, of each of ``trials``."""
     from latent_tts import audio
-    from latent_tts.evaluate.pictures import Spectrogram, draw
+    from latent_tts.evaluate.pictures import Pitch, Spectrogram, draw
 
     for trial in trials:
-        heard = Spectrogram(f"reference: {trial.speaker}", *audio.read(trial.reference))
-        spoken = Spectrogram(f"speech: {trial.text}", *audio.read(options.wavs / f"{trial.id}.wav"))
-        draw(options.out / "pictures" / f"{trial.id}.png", [heard, spoken])
+        heard, spoken = audio.read(trial.reference), audio.read(options.wavs / f"{trial.id}.wav")
+        panels = [Spectrogram(f"reference: {trial.speaker}", *heard), Spectrogram(f"speech: {trial.text}", *spoken)]
+        panels.append(Pitch("pitch", {"reference": heard, "speech": spoken}))
+        draw(options.out / "pictures" / f"{trial.id}.png", panels)
 
 
 def leave_speech(options: argparse.Namespace, trials: Sequence[Trial], rows: list[dict]) -> None:

@@ -1,9 +1,9 @@
-"""Pictures to look at: panels above each other, log-mel spectrograms of sounds and trajectories of frames."""
+"""Pictures to look at: panels above each other, log-mel spectrograms of sounds, their pitch, trajectories of frames."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FLOOR = 1e-4  # of mel magnitudes; all spectrograms share one scale of brightness
+VOICES = 60, 500  # Hz between which a pitch is looked for
 
 
 class Panel(Protocol):
@@ -58,6 +59,38 @@ class Spectrogram:
         """(N, 80) natural-log mel magnitudes, 100 a second."""
         spectrum = LogMel(self.sample_rate, self.sample_rate // 20, self.sample_rate // 100, 80, FLOOR)
         return spectrum(torch.from_numpy(np.asarray(self.wav, dtype=np.float32))[None])[0].numpy()
+
+
+@dataclass(frozen=True)
+class Pitch:
+    """The pitch of each of ``sounds``, samples (T,) and their rate by a name, over each other."""
+
+    title: str
+    sounds: Mapping[str, tuple[np.ndarray, int]]
+
+    @property
+    def seconds(self) -> float:
+        return max(len(wav) / rate for wav, rate in self.sounds.values())
+
+    def paint(self, axes: Axes) -> None:
+        for name, (wav, rate) in self.sounds.items():
+            contour = self.contour(wav, rate)
+            axes.plot(np.arange(len(contour)) / 100, contour, linewidth=1.2, label=name)
+        axes.set_yscale("log")
+        axes.set_ylim(*VOICES)
+        axes.set_yticks([75, 100, 150, 200, 300, 400], [75, 100, 150, 200, 300, 400])
+        axes.minorticks_off()
+        axes.set_ylabel("Hz")
+        axes.legend(ncols=len(self.sounds), fontsize=8, loc="upper right", frameon=False)
+
+    @staticmethod
+    def contour(wav: np.ndarray, rate: int) -> np.ndarray:
+        """(T,) -> Hz (N,), 100 a second, NaN where there is no voice (pYIN, Mauch & Dixon 2014)."""
+        import librosa
+
+        sizes = {"frame_length": round(0.064 * rate), "hop_length": rate // 100, "resolution": 0.2}
+        low, high = VOICES
+        return librosa.pyin(np.asarray(wav, np.float32), fmin=low, fmax=high, sr=rate, **sizes)[0]
 
 
 @dataclass(frozen=True)
