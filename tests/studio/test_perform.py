@@ -63,7 +63,8 @@ def test_words_have_times_within_their_sentence(tts, cast):
 
 def said(tts, begun: list[int]) -> Performance:
     """A sentence of whose phones so many have begun by the end of each frame, 2 s into a sound."""
-    spoken = Spoken("Hi, you.", tuple(tts.phonemizer("Hi, you.")), np.zeros(0, np.float32), np.array(begun), seed=0)
+    wav = np.zeros(len(begun) * tts.model.hop_length, np.float32)
+    spoken = Spoken("Hi, you.", tuple(tts.phonemizer("Hi, you.")), wav, np.array(begun), seed=0)
     return Performance(spoken.wav, [Take(spoken, None, 1)], [2.0])
 
 
