@@ -20,12 +20,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from stage import Clock, Part, add_parts, in_parts, progress, stage
+from stage import Clock, Part, add_parts, pack_in_parts, progress, stage
 
 from latent_tts.codec.autoencoder import Codec
 from latent_tts.data.audio_pack import AudioPack
 from latent_tts.data.clips import Clip, cut_clips
-from latent_tts.data.frame_pack import EncodedClip, join_frame_packs, laid_out, write_frame_pack
+from latent_tts.data.frame_pack import EncodedClip, laid_out, write_frame_pack
 from latent_tts.data.kaldi import read_data_dir
 from latent_tts.data.pseudo_speakers import PseudoSpeaker
 from latent_tts.errors import UserError
@@ -49,12 +49,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--exclude", nargs="*", default=[], metavar="PREFIX", help="leave out speakers named so")
     add_parts(parser)
     options = parser.parse_args(argv)
-
-    def join(parts: list[Part]) -> None:
-        join_frame_packs(options.out, [part.suffix for part in parts])
-
-    others = [options.out / name for name in ("frames.npy", "noise.npy", "entries.npy")]
-    in_parts(options, options.out / "clips.json", partial(encode, options), join, *others)
+    pack_in_parts(options, partial(encode, options))
 
 
 def encode(options: argparse.Namespace, part: Part) -> None:

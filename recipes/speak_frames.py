@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-from stage import Clock, Part, add_parts, in_parts, progress, stage
+from stage import Clock, Part, add_parts, pack_in_parts, progress, read_sentences, stage
 
 from latent_tts import TTS, Sampling
-from latent_tts.data.frame_pack import EncodedClip, join_frame_packs, laid_out, write_frame_pack
+from latent_tts.data.frame_pack import EncodedClip, laid_out, write_frame_pack
 from latent_tts.data.kaldi import Entry, read_data_dir
 from latent_tts.engine.choice import ENGINES
 from latent_tts.errors import UserError
@@ -37,21 +37,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="default: onnx where it is installed")
     add_parts(parser)
     options = parser.parse_args(argv)
-
-    def join(parts: list[Part]) -> None:
-        join_frame_packs(options.out, [part.suffix for part in parts])
-
-    others = [options.out / name for name in ("frames.npy", "noise.npy", "entries.npy")]
-    in_parts(options, options.out / "clips.json", partial(speak, options), join, *others)
+    pack_in_parts(options, partial(speak, options))
 
 
 def speak(options: argparse.Namespace, part: Part) -> None:
     """Speak a part of the lines."""
     lines = part.share(enumerate(lines_of(options)))
     tts = TTS.from_dir(options.model, engine=options.engine, threads=options.threads or None)
-    codec, clips, clock = load_codec(options.model), [], Clock()
+    codec, clone, clips, clock = load_codec(options.model), cache(tts.clone), [], Clock()
     for number, (entry, text) in progress(lines, desc="speak", unit="utt"):
-        voice, phones = tts.clone(entry.path), tts.sentences(text)[0]
+        voice, phones = clone(entry.path), tts.sentences(text)[0]
         chunks = list(tts.frames(phones, voice, Sampling(seed=number)))
         frames, begun = (np.concatenate([getattr(c, name)[0] for c in chunks]) for name in ("frames", "phones"))
         known = bool((begun >= 0).all())  # a prefix knows no places
@@ -66,10 +61,8 @@ def speak(options: argparse.Namespace, part: Part) -> None:
 
 def lines_of(options: argparse.Namespace) -> list[tuple[Entry, str]]:
     """Who says what. UserError where there is no voice or no sentence."""
-    if not options.sentences.is_file():
-        raise UserError(f"--sentences {options.sentences}: no such file; give one with a sentence a line")
-    sentences, entries = options.sentences.read_text("utf-8").split("\n"), read_data_dir(options.references)
-    sentences = [sentence for sentence in sentences if sentence.strip()]
+    sentences = [sentence for sentence in read_sentences(options.sentences) if sentence.strip()]
+    entries = read_data_dir(options.references)
     if not sentences or not entries:
         raise UserError(f"{options.sentences} or {options.references} is empty; give sentences and voices to say them")
     rng = np.random.default_rng(options.seed)

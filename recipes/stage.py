@@ -105,6 +105,24 @@ def in_parts(
                 leftover.unlink()
 
 
+def pack_in_parts(options: argparse.Namespace, do: Callable[[Part], None]) -> None:
+    """The same for a stage that leaves a frame pack in ``options.out``; ``do`` writes ``part``'s share of it."""
+    from latent_tts.data.frame_pack import join_frame_packs
+
+    def join(parts: list[Part]) -> None:
+        join_frame_packs(options.out, [part.suffix for part in parts])
+
+    others = [options.out / name for name in ("frames.npy", "noise.npy", "entries.npy")]
+    in_parts(options, options.out / "clips.json", do, join, *others)
+
+
+def read_sentences(path: Path) -> list[str]:
+    """The lines of the file that --sentences names. UserError where there is none."""
+    if not path.is_file():
+        raise UserError(f"--sentences {path}: no such file; give one with a sentence a line")
+    return path.read_text("utf-8").splitlines()
+
+
 def joined(paths: Sequence[Path]) -> dict:
     """What JSON files of parts hold, {key: ...} each, as one dict in C order."""
     content = {key: value for path in paths for key, value in json.loads(path.read_text("utf-8")).items()}

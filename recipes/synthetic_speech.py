@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
-from stage import progress, stage
+from stage import progress, read_sentences, stage
 
 from latent_tts import audio
 from latent_tts.data.kaldi import write_table
@@ -107,9 +107,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if options.per_speaker < 1:
         raise UserError(f"--per_speaker {options.per_speaker}: want a number from 1 on")
-    if not options.sentences.is_file():
-        raise UserError(f"--sentences {options.sentences}: no such file; give one with a sentence a line")
-    sentences = options.sentences.read_text("utf-8").splitlines()[: options.count]
+    sentences = read_sentences(options.sentences)[: options.count]
     kokoro, phonemizer = Kokoro(options.threads, options.styles), Phonemizer(SymbolTable.english())
     rows = {}
     (options.out / "wav").mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,7 @@ class SpokenTask(CodecTask):
                 f"{self.spoken} holds frames of {pack.frame_format}, the codec's are of {self.codec.frame_format}; "
                 "give what a language model of this codec has spoken"
             )
-        count = round(t.adversarial_crop_seconds * self.codec.frame_rate)
+        count = self._samples(t.adversarial_crop_seconds) // self.codec.hop_length
         self.frames = FrameCrops(pack, t.spoken_rows, count, t.steps, t.seed)
         if self.judges is not None:
             self.begin_with_judges(self.judges)
