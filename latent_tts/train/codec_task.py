@@ -79,11 +79,20 @@ class CodecTraining:
 
 
 class CodecTask(lightning.LightningModule):
-    """A codec, its discriminators and its losses. Batches are (B, 1, T) crops."""
+    """A codec, its discriminators and its losses. Batches are (B, 1, T) crops.
+
+    ``judges`` is the folder of a training run with the same discriminators, to begin with: young ones have first to
+    learn what the older know.
+    """
 
     network = "codec"  # the part of a model directory that learns
 
-    def __init__(self, codec: CodecConfig = SigmaVAEConfig(), training: CodecTraining = CodecTraining()):
+    def __init__(
+        self,
+        codec: CodecConfig = SigmaVAEConfig(),
+        training: CodecTraining = CodecTraining(),
+        judges: Path | None = None,
+    ):
         super().__init__()
         self.automatic_optimization = False
         t = self.training_config = training
@@ -92,15 +101,18 @@ class CodecTask(lightning.LightningModule):
         self.discriminators, self.wide = Discriminators(wide + low), len(wide)
         self.spectral = MultiScaleSpectralLoss(codec.sample_rate)
         self.loudness = LoudnessLoss(codec.sample_rate)
-        self.average = averaged(self.codec, t.ema)
+        self.average, self.judges = averaged(self.codec, t.ema), judges
         self.crops: list[CropBatches] = []
         self.made: tuple[Tensor, Tensor, dict[str, Tensor]] | None = None  # of this step, by Codec.reconstruct
         self.recording: tuple[tuple, Recording] | None = None  # of which kind of step, and the steps
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
-        """Training and validation batches from ``folder/train`` and ``folder/valid``, both audio packs."""
+        """Training and validation batches from ``folder/train`` and ``folder/valid``, both audio packs. The
+        discriminators of ``judges`` are as they are there; a resumed run has its own."""
         t = self.training_config
+        if self.judges is not None:
+            self.begin_with_judges(self.judges)
         train, valid = (AudioPack(folder / split, self.codec.sample_rate) for split in ("train", "valid"))
         alone = min(t.adversarial_from, t.steps)
         self.crops = [
@@ -110,6 +122,17 @@ class CodecTask(lightning.LightningModule):
             ),
         ]
         return Consecutive(self.crops), CropBatches(valid, 4, self._samples(2 * t.crop_seconds), 4, seed=1)
+
+    def begin_with_judges(self, exp: Path) -> None:
+        """Take the discriminators of the last checkpoint in ``exp``. UserError where it has others."""
+        path, prefix = exp / "checkpoints" / "last.ckpt", "discriminators."
+        if not path.exists():
+            raise UserError(f"{exp} holds no checkpoint; give the folder of a codec's training run as judges")
+        saved = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        own = {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}
+        if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in self.discriminators.state_dict().items()}:
+            raise UserError(f"{exp} was trained with other discriminators; say here what is set in its config.yaml")
+        self.discriminators.load_state_dict(own)
 
     def _samples(self, seconds: float) -> int:
         return round(seconds * self.codec.frame_rate) * self.codec.hop_length

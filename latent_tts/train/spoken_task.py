@@ -38,9 +38,8 @@ class SpokenTask(CodecTask):
     recording belongs to what it says; discriminators alone judge that, against recordings. Those are best of the same
     readers, or it is told apart by who speaks. Reconstructions go on beside it and keep the decoder to its frames.
 
-    ``spoken`` is a frame pack of such speech (recipes/speak_frames.py), ``judges`` the folder of a training run with
-    the same discriminators, to begin with: young ones have first to learn what the older know. UserError where the
-    frames are not this codec's, or the encoder is to learn, which would change what they mean.
+    ``spoken`` is a frame pack of such speech (recipes/speak_frames.py). UserError where the frames are not this
+    codec's, or the encoder is to learn, which would change what they mean.
     """
 
     def __init__(
@@ -50,27 +49,16 @@ class SpokenTask(CodecTask):
         training: SpokenTraining = SpokenTraining(),
         judges: Path | None = None,
     ):
-        super().__init__(codec, training)
+        super().__init__(codec, training, judges)
         if training.encoder_until or training.adversarial_from or training.recorded:
             raise UserError(
                 "spoken frames stay what they are and are only judged: want encoder_until 0, adversarial_from 0 and "
                 "recorded false"
             )
-        self.spoken, self.judges = spoken, judges
-
-    def begin_with_judges(self, exp: Path) -> None:
-        """Take the discriminators of the last checkpoint in ``exp``. UserError where it has others."""
-        path, prefix = exp / "checkpoints" / "last.ckpt", "discriminators."
-        if not path.exists():
-            raise UserError(f"{exp} holds no checkpoint; give the folder of a codec's training run as judges")
-        saved = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        own = {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}
-        if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in self.discriminators.state_dict().items()}:
-            raise UserError(f"{exp} was trained with other discriminators; say here what is set in its config.yaml")
-        self.discriminators.load_state_dict(own)
+        self.spoken = spoken
 
     def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
-        """As a codec's. Spoken frames come beside them, and the discriminators of ``judges`` as they are there."""
+        """As a codec's. Spoken frames come beside them."""
         t, pack = self.training_config, FramePack(self.spoken)
         if pack.frame_format != self.codec.frame_format:
             raise UserError(
@@ -79,8 +67,6 @@ class SpokenTask(CodecTask):
             )
         count = self._samples(t.adversarial_crop_seconds) // self.codec.hop_length
         self.frames = FrameCrops(pack, t.spoken_rows, count, t.steps, t.seed)
-        if self.judges is not None:
-            self.begin_with_judges(self.judges)
         return super().datasets(folder)
 
     def _judge(self, wav: Tensor, adversarial: bool) -> dict[str, Tensor]:

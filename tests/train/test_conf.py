@@ -1,4 +1,4 @@
-"""The settings of language models that are too big to be built in a test are built without memory."""
+"""Settings are read as their trainings read them; language models too big for a test are built without memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,21 @@ import yaml
 pytest.importorskip("lightning")
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "recipes/conf"
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_setting_is_one_of_its_training(path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    train = importlib.import_module("train")
+    part = path.stem.split("_")[0]
+    parser = train.ArgumentParser(exit_on_error=False)
+    parser.add_argument("--config", action="config")
+    train.add_task(parser, train.tasks()[part])
+    wanted = ["--task.spoken", str(ROOT)] if part == "spoken" else []
+    read = parser.parse_args(["--config", str(path), *wanted])
+    said = yaml.safe_load(path.read_text())["task"]["training"]
+    numbers = {name: value for name, value in said.items() if isinstance(value, (int, float))}
+    assert numbers and {name: read.task.training[name] for name in numbers} == numbers
 
 
 @pytest.mark.parametrize("name", ["lm_nano", "lm_base", "lm_paper"])

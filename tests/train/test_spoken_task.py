@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from latent_tts.data.frame_pack import FramePack
 from latent_tts.data.kaldi import Entry, write_data_dir
 from latent_tts.errors import UserError
 from latent_tts.model_dir import load_codec, save_part
+from latent_tts.train.codec_task import CodecTask
 from latent_tts.train.spoken_task import SpokenTask, SpokenTraining
 
 SIZES = {"steps": 3, "adversarial_batch_size": 2, "spoken_rows": 3, "adversarial_crop_seconds": 0.64}
@@ -79,9 +81,11 @@ def test_a_decoder_learns_from_it_and_its_encoder_does_not(tmp_path, data, stage
     assert moved == {"decoder"}
 
     first = torch.load(tmp_path / "exp/checkpoints/last.ckpt", weights_only=True)["state_dict"]
-    task = SpokenTask(tmp_path / "spoken", tiny_codec().config, SpokenTraining(**LIGHT), judges=tmp_path / "exp")
-    task.datasets(data)
-    assert all(torch.equal(first[f"discriminators.{name}"], v) for name, v in task.discriminators.state_dict().items())
+    for build in (CodecTask, partial(SpokenTask, tmp_path / "spoken")):
+        task = build(tiny_codec().config, SpokenTraining(**LIGHT), judges=tmp_path / "exp")
+        task.datasets(data)
+        judges = task.discriminators.state_dict()
+        assert all(torch.equal(first[f"discriminators.{name}"], value) for name, value in judges.items())
     task = SpokenTask(tmp_path / "spoken", tiny_codec().config, SpokenTraining(**SIZES), judges=tmp_path / "exp")
     with pytest.raises(UserError, match="was trained with other discriminators; say here what is set in its config"):
         task.datasets(data)
