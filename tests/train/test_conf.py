@@ -15,29 +15,35 @@ ROOT = Path(__file__).parents[2]
 CONF = ROOT / "recipes/conf"
 
 
-@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_setting_is_one_of_its_training(path, monkeypatch):
+@pytest.fixture
+def parser_of(monkeypatch):
+    """The parser of a part's training."""
     monkeypatch.syspath_prepend(str(ROOT / "recipes"))
     train = importlib.import_module("train")
+
+    def build(part: str):
+        parser = train.ArgumentParser(exit_on_error=False)
+        parser.add_argument("--config", action="config")
+        train.add_task(parser, train.tasks()[part])
+        return parser
+
+    return build
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_setting_is_one_of_its_training(path, parser_of):
     part = path.stem.split("_")[0]
-    parser = train.ArgumentParser(exit_on_error=False)
-    parser.add_argument("--config", action="config")
-    train.add_task(parser, train.tasks()[part])
     wanted = ["--task.spoken", str(ROOT)] if part == "spoken" else []
-    read = parser.parse_args(["--config", str(path), *wanted])
+    read = parser_of(part).parse_args(["--config", str(path), *wanted])
     said = yaml.safe_load(path.read_text())["task"]["training"]
     numbers = {name: value for name, value in said.items() if isinstance(value, (int, float))}
     assert numbers and {name: read.task.training[name] for name in numbers} == numbers
 
 
 @pytest.mark.parametrize("name", ["lm_nano", "lm_base", "lm_paper"])
-def test_a_language_model_is_of_the_size_it_says(name, monkeypatch):
+def test_a_language_model_is_of_the_size_it_says(name, parser_of):
     """And fits the frames of the codec that it says, with references of 1 to 30 s."""
-    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
-    train = importlib.import_module("train")
-    parser = train.ArgumentParser()
-    parser.add_argument("--config", action="config")
-    train.add_task(parser, train.tasks()["lm"])
+    parser = parser_of("lm")
     with torch.device("meta"):
         task = parser.instantiate(parser.parse_args(["--config", str(CONF / f"{name}.yaml")])).task
     comment = (CONF / f"{name}.yaml").read_text().split("task:")[0]
