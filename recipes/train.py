@@ -62,6 +62,8 @@ def main(argv: list[str] | None = None) -> None:
     done, before = steps_done(options.exp, ready.task), time.monotonic()
     if options.init and not done:
         begin_with(ready.task, part, options.init)
+    if getattr(options, "judges", None) and not done:
+        ready.task.begin_with_judges(options.judges)
     options.exp.mkdir(parents=True, exist_ok=True)
     if rank_zero_only.rank == 0:
         parser.save(options, options.exp / "config.yaml", overwrite=True)
@@ -93,6 +95,10 @@ def parser_of(part: str, build: type) -> ArgumentParser:
     parser.add_argument(
         "--init", type=Path, help="model directory whose weights a new run begins with; a resumed run has its own"
     )
+    if part in ("codec", "spoken"):
+        parser.add_argument(
+            "--judges", type=Path, help="training run whose discriminators a new run begins with, as with --init"
+        )
     parser.add_class_arguments(Fit, "fit")
     add_task(parser, build)
     return parser

@@ -79,20 +79,11 @@ class CodecTraining:
 
 
 class CodecTask(lightning.LightningModule):
-    """A codec, its discriminators and its losses. Batches are (B, 1, T) crops.
-
-    ``judges`` is the folder of a training run with the same discriminators, to begin with: young ones have first to
-    learn what the older know.
-    """
+    """A codec, its discriminators and its losses. Batches are (B, 1, T) crops."""
 
     network = "codec"  # the part of a model directory that learns
 
-    def __init__(
-        self,
-        codec: CodecConfig = SigmaVAEConfig(),
-        training: CodecTraining = CodecTraining(),
-        judges: Path | None = None,
-    ):
+    def __init__(self, codec: CodecConfig = SigmaVAEConfig(), training: CodecTraining = CodecTraining()):
         super().__init__()
         self.automatic_optimization = False
         t = self.training_config = training
@@ -101,18 +92,15 @@ class CodecTask(lightning.LightningModule):
         self.discriminators, self.wide = Discriminators(wide + low), len(wide)
         self.spectral = MultiScaleSpectralLoss(codec.sample_rate)
         self.loudness = LoudnessLoss(codec.sample_rate)
-        self.average, self.judges = averaged(self.codec, t.ema), judges
+        self.average = averaged(self.codec, t.ema)
         self.crops: list[CropBatches] = []
         self.made: tuple[Tensor, Tensor, dict[str, Tensor]] | None = None  # of this step, by Codec.reconstruct
         self.recording: tuple[tuple, Recording] | None = None  # of which kind of step, and the steps
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def datasets(self, folder: Path) -> tuple[Dataset, Dataset]:
-        """Training and validation batches from ``folder/train`` and ``folder/valid``, both audio packs. The
-        discriminators of ``judges`` are as they are there; a resumed run has its own."""
+        """Training and validation batches from ``folder/train`` and ``folder/valid``, both audio packs."""
         t = self.training_config
-        if self.judges is not None:
-            self.begin_with_judges(self.judges)
         train, valid = (AudioPack(folder / split, self.codec.sample_rate) for split in ("train", "valid"))
         alone = min(t.adversarial_from, t.steps)
         self.crops = [
@@ -124,7 +112,8 @@ class CodecTask(lightning.LightningModule):
         return Consecutive(self.crops), CropBatches(valid, 4, self._samples(2 * t.crop_seconds), 4, seed=1)
 
     def begin_with_judges(self, exp: Path) -> None:
-        """Take the discriminators of the last checkpoint in ``exp``. UserError where it has others."""
+        """Take the discriminators of the last checkpoint of a training run, ``exp``: young ones have first to learn
+        what the older know. UserError where it has others."""
         path, prefix = exp / "checkpoints" / "last.ckpt", "discriminators."
         if not path.exists():
             raise UserError(f"{exp} holds no checkpoint; give the folder of a codec's training run as judges")

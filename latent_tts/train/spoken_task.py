@@ -43,13 +43,9 @@ class SpokenTask(CodecTask):
     """
 
     def __init__(
-        self,
-        spoken: Path,
-        codec: CodecConfig = SigmaVAEConfig(),
-        training: SpokenTraining = SpokenTraining(),
-        judges: Path | None = None,
+        self, spoken: Path, codec: CodecConfig = SigmaVAEConfig(), training: SpokenTraining = SpokenTraining()
     ):
-        super().__init__(codec, training, judges)
+        super().__init__(codec, training)
         if training.encoder_until or training.adversarial_from or training.recorded:
             raise UserError(
                 "spoken frames stay what they are and are only judged: want encoder_until 0, adversarial_from 0 and "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +15,12 @@ from latent_tts.data.frame_pack import FramePack
 from latent_tts.data.kaldi import Entry, write_data_dir
 from latent_tts.errors import UserError
 from latent_tts.model_dir import load_codec, save_part
-from latent_tts.train.codec_task import CodecTask
 from latent_tts.train.spoken_task import SpokenTask, SpokenTraining
 
 SIZES = {"steps": 3, "adversarial_batch_size": 2, "spoken_rows": 3, "adversarial_crop_seconds": 0.64}
 LIGHT = SIZES | {"discriminator_channels": 2, "discriminator_periods": (2,), "discriminator_windows": (512,)}
+
+ALONE = {name: value for name, value in LIGHT.items() if name != "spoken_rows"} | {"adversarial_from": 0}
 
 
 @pytest.fixture
@@ -37,6 +37,22 @@ def data(tmp_path: Path, voices: Path) -> Path:
     for split in ("train", "valid"):
         pack_audio(voices, tmp_path / "data" / split, 16000)
     return tmp_path / "data"
+
+
+def settings(**training: object) -> list[object]:
+    """Options of a small codec's training."""
+    options: list[object] = ["--fit.progress", "false", "--task.codec", "SigmaVAEConfig"]
+    for name, value in vars(tiny_codec().config).items():
+        options += [f"--task.codec.{name}", value]
+    for name, value in training.items():
+        options += [f"--task.training.{name}", list(value) if isinstance(value, tuple) else value]
+    return options
+
+
+def discriminators(exp: Path) -> dict[str, torch.Tensor]:
+    """Those of a run's last checkpoint."""
+    saved = torch.load(exp / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    return {name: value for name, value in saved.items() if name.startswith("discriminators.")}
 
 
 def test_crops_hang_on_their_step_alone(tmp_path):
@@ -68,29 +84,39 @@ def test_judges_hear_what_was_spoken_and_features_are_of_recordings(tmp_path):
 def test_a_decoder_learns_from_it_and_its_encoder_does_not(tmp_path, data, stage, capsys):
     save_part(tmp_path / "model", "codec", tiny_codec())
     tiny_frame_pack(tmp_path / "spoken")
-    options = ["--task.codec", "SigmaVAEConfig", "--fit.progress", "false", "--task.spoken", tmp_path / "spoken"]
-    for name, value in vars(tiny_codec().config).items():
-        options += [f"--task.codec.{name}", value]
-    for name, value in LIGHT.items():
-        options += [f"--task.training.{name}", list(value) if isinstance(value, tuple) else value]
-    where = ["--data", data, "--init", tmp_path / "model"]
-    assert stage("train", "spoken", *where, "--exp", tmp_path / "exp", *options) == 0, capsys.readouterr().err
+    where = ["--data", data, "--init", tmp_path / "model", "--task.spoken", tmp_path / "spoken"]
+    assert stage("train", "spoken", *where, "--exp", tmp_path / "exp", *settings(**LIGHT)) == 0, capsys.readouterr().err
     assert stage("pack_model", "spoken", "--exp", tmp_path / "exp", "--out", tmp_path / "out") == 0
     before, after = (load_codec(tmp_path / name).state_dict() for name in ("model", "out"))
     moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert moved == {"decoder"}
 
-    first = torch.load(tmp_path / "exp/checkpoints/last.ckpt", weights_only=True)["state_dict"]
-    for build in (CodecTask, partial(SpokenTask, tmp_path / "spoken")):
-        task = build(tiny_codec().config, SpokenTraining(**LIGHT), judges=tmp_path / "exp")
-        task.datasets(data)
-        judges = task.discriminators.state_dict()
-        assert all(torch.equal(first[f"discriminators.{name}"], value) for name, value in judges.items())
-    task = SpokenTask(tmp_path / "spoken", tiny_codec().config, SpokenTraining(**SIZES), judges=tmp_path / "exp")
-    with pytest.raises(UserError, match="was trained with other discriminators; say here what is set in its config"):
-        task.datasets(data)
-    with pytest.raises(UserError, match="nowhere holds no checkpoint; give the folder of a codec's training run"):
-        task.begin_with_judges(tmp_path / "nowhere")
+
+@pytest.fixture
+def first(tmp_path: Path, data: Path, stage, capsys) -> Path:
+    """A run that brought up discriminators."""
+    exp = tmp_path / "first"
+    assert stage("train", "codec", "--data", data, "--exp", exp, *settings(**ALONE)) == 0, capsys.readouterr().err
+    return exp
+
+
+@pytest.mark.parametrize("part", ["codec", "spoken"])
+def test_a_new_run_begins_with_the_discriminators_of_another(part, tmp_path, data, first, stage, capsys):
+    tiny_frame_pack(tmp_path / "spoken")
+    spoken = ["--task.spoken", tmp_path / "spoken"] if part == "spoken" else []
+    options = [part, "--data", data, "--exp", tmp_path / part, *spoken, *settings(**ALONE, discriminator_lr=0)]
+    assert stage("train", *options, "--judges", first) == 0, capsys.readouterr().err
+    known, kept = discriminators(first), discriminators(tmp_path / part)
+    assert known and known.keys() == kept.keys() and all(torch.equal(known[name], kept[name]) for name in known)
+    assert stage("train", *options, "--judges", tmp_path / "nowhere") == 0  # a resumed run has its own
+
+
+def test_discriminators_of_another_kind_are_refused(tmp_path, data, first, stage, capsys):
+    options = ["codec", "--data", data, "--exp", tmp_path / "exp", *settings(**ALONE), "--judges"]
+    assert stage("train", *options, tmp_path / "nowhere") == 2
+    assert "nowhere holds no checkpoint; give the folder of a codec's training run" in capsys.readouterr().err
+    assert stage("train", *options, first, "--task.training.discriminator_periods", []) == 2
+    assert "was trained with other discriminators; say here what is set in its config" in capsys.readouterr().err
 
 
 def test_what_does_not_fit_is_refused(tmp_path, data):
