@@ -23,6 +23,7 @@ from latent_tts.codec.discriminators import (
     PeriodDiscriminator,
     SpectrumDiscriminator,
 )
+from latent_tts.codec.intelligibility import IntelligibilityLoss
 from latent_tts.codec.losses import (
     MultiScaleSpectralLoss,
     discriminator_loss,
@@ -40,8 +41,9 @@ from latent_tts.train.recorded import Recording
 
 @dataclass(frozen=True)
 class CodecTraining:
-    """Budget and weights. The total is ``mel * mel_weight + stft * stft_weight + loudness * loudness_weight + the
-    bottleneck's penalty + adversarial``."""
+    """Budget and weights. The total is ``mel * mel_weight + stft * stft_weight + loudness * loudness_weight +
+    intelligibility * intelligibility_weight + the bottleneck's penalty + adversarial``. A loss without a weight is not
+    asked."""
 
     steps: int = 20000
     batch_size: int = 12
@@ -56,6 +58,7 @@ class CodecTraining:
     mel_weight: float = 15.0
     stft_weight: float = 50.0
     loudness_weight: float = 0.0
+    intelligibility_weight: float = 0.0  # its crops are longer than 0.4 s
     adversarial_weight: float = 1.0
     feature_weight: float = 2.0
     discriminator_channels: int = 16
@@ -91,7 +94,7 @@ class CodecTask(lightning.LightningModule):
         wide, low = t.discriminators(codec.sample_rate)
         self.discriminators, self.wide = Discriminators(wide + low), len(wide)
         self.spectral = MultiScaleSpectralLoss(codec.sample_rate)
-        self.loudness = LoudnessLoss(codec.sample_rate)
+        self.loudness, self.intelligibility = LoudnessLoss(codec.sample_rate), IntelligibilityLoss(codec.sample_rate)
         self.average = averaged(self.codec, t.ema)
         self.crops: list[CropBatches] = []
         self.made: tuple[Tensor, Tensor, dict[str, Tensor]] | None = None  # of this step, by Codec.reconstruct
@@ -140,14 +143,16 @@ class CodecTask(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         """All batches are of one shape, so a GPU may look for its fastest convolutions. UserError where ``recorded`` is
-        asked for and steps differ: codes that are dead are looked up from one to the next, discriminators drawn; and
-        where no discriminator is asked."""
+        asked for and steps differ: codes that are dead are looked up from one to the next, discriminators drawn, silent
+        frames cut out; and where no discriminator is asked."""
         t = self.training_config
         if t.discriminators_asked is not None and t.discriminators_asked < 1:
             raise UserError(f"discriminators_asked {t.discriminators_asked}: want a number from 1 on, or null for all")
-        if t.recorded and (self.codec.frame_format.entries or t.discriminators_asked is not None):
+        drawn = t.discriminators_asked is not None
+        if t.recorded and (self.codec.frame_format.entries or drawn or t.intelligibility_weight):
             raise UserError(
-                "steps of a codec of codes, or by discriminators_asked, cannot be recorded; leave recorded at false"
+                "steps of a codec of codes, by discriminators_asked or with an intelligibility_weight cannot be "
+                "recorded; leave recorded at false"
             )
         torch.backends.cudnn.benchmark = self.device.type == "cuda"
 
@@ -220,6 +225,9 @@ class CodecTask(lightning.LightningModule):
         if t.loudness_weight:
             terms["loudness"] = self.loudness(fake, real)
             total = total + t.loudness_weight * terms["loudness"]
+        if t.intelligibility_weight:
+            terms["intelligibility"] = self.intelligibility(fake, real)
+            total = total + t.intelligibility_weight * terms["intelligibility"]
         if adversarial:
             terms |= self._judged(real)
             total = total + t.adversarial_weight * terms["adversarial"] + t.feature_weight * terms["feature"]
@@ -244,7 +252,8 @@ class CodecTask(lightning.LightningModule):
         codec = self.average.module
         output = codec.decode(codec.encode(wav))
         sounds = output[:, 0].float(), wav[..., : output.shape[-1]][:, 0]
-        terms = self.spectral(*sounds) | {"loudness": self.loudness(*sounds)}
+        terms = self.spectral(*sounds)
+        terms |= {"loudness": self.loudness(*sounds), "intelligibility": self.intelligibility(*sounds)}
         self.log_dict({f"valid/{k}": v for k, v in terms.items()}, prog_bar=True, sync_dist=True)
         if batch_idx == 0:
             self.show(wav[0, 0], output[0, 0])

@@ -53,7 +53,12 @@ def test_without_a_gpu_nothing_is_recorded(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "codec, more", [(RVQConfig(latent_dim=LATENT_DIM, **SMALL), {}), (CODEC, {"discriminators_asked": 3})]
+    "codec, more",
+    [
+        (RVQConfig(latent_dim=LATENT_DIM, **SMALL), {}),
+        (CODEC, {"discriminators_asked": 3}),
+        (CODEC, {"intelligibility_weight": 1.0}),
+    ],
 )
 def test_steps_that_differ_cannot_be_recorded(tmp_path, codec, more):
     with pytest.raises(UserError, match="cannot be recorded; leave recorded at false"):

@@ -1,0 +1,37 @@
+"""Every loss of a codec's training counts by its weight, and one without a weight is not asked."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import LATENT_DIM, sound
+
+from latent_tts.codec.bottleneck import SigmaVAEConfig
+
+pytest.importorskip("lightning")
+
+from latent_tts.train import codec_task  # noqa: E402
+from latent_tts.train.codec_task import CodecTask, CodecTraining  # noqa: E402
+
+SMALL = {"encoder_dim": 8, "frame_dim": 8, "decoder_dim": 8, "n_mels": 20, "encoder_blocks": 1, "decoder_blocks": 1}
+LOSSES = ("mel", "stft", "loudness", "intelligibility")
+
+
+def terms(monkeypatch, **weights: float) -> dict[str, float]:
+    """What a step without discriminators says of a sound and another."""
+    given = {f"{name}_weight": weights.get(name, 0.0) for name in LOSSES}
+    task = CodecTask(SigmaVAEConfig(latent_dim=LATENT_DIM, **SMALL), CodecTraining(discriminator_channels=2, **given))
+    monkeypatch.setattr(codec_task, "slope", lambda task, loss: None)
+    task.made = sound(2, 12800, seed=1)[:, None], torch.tensor(0.5), {}
+    return {name: float(value) for name, value in task._reconstruct(sound(2, 12800)[:, None], False).items()}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_counts_by_its_weight(name, monkeypatch):
+    found = terms(monkeypatch, **{name: 3.0})
+    assert found[name] > 0 and found["total"] == pytest.approx(0.5 + 3 * found[name])
+
+
+def test_without_weights_only_the_penalty_counts(monkeypatch):
+    found = terms(monkeypatch)
+    assert found["total"] == 0.5 and not {"loudness", "intelligibility"} & found.keys()
