@@ -1,8 +1,9 @@
 """A part whose weights are a mean of those of several: `average_models.py --models A=0.25 B=0.75 --out OUT`.
 
 Of trainings that began with the same weights, each often good at something else, a mean can have some of either (model
-soups, Wortsman et al. 2022); of others it says nothing. OUT gets the other parts of the first model, as they are, so
-codecs (`--part codec`) have to make the same frames: it is their decoders that have learnt.
+soups, Wortsman et al. 2022); of others it says nothing. OUT gets the other parts of the first model, as they are. Where
+a language model is among them, codecs (`--part codec`) have to make the same frames: it is their decoders that have
+learnt. Codecs by themselves have a mean of all they are; match_frames.py gives it the frames of another.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from stage import stage
 from torch import nn
 
 from latent_tts.errors import UserError
-from latent_tts.model_dir import adopt, load_codec, load_lm, save_part
+from latent_tts.model_dir import adopt, load_codec, load_lm, read_config, save_part
 from latent_tts.text.symbols import SymbolTable
 
 LOADERS = {"lm": load_lm, "codec": load_codec}
@@ -50,14 +51,15 @@ def share_of(text: str) -> tuple[Path, float]:
 
 def mean_of(shares: list[tuple[Path, float]], part: str) -> nn.Module:
     """The first model's part with the weighted mean of every weight. UserError where parts are not of one size, or are
-    codecs that make other frames."""
+    codecs that make other frames, and the first model has a language model that knows its own."""
     modules = [LOADERS[part](folder) for folder, _ in shares]
     weights = [module.state_dict() for module in modules]
     sizes = [{name: value.shape for name, value in each.items()} for each in weights]
     for (folder, _), size in zip(shares, sizes):
         if size != sizes[0]:
             raise UserError(f"--models: '{shares[0][0]}' and '{folder}' are of two sizes; give trainings of one model")
-    kept = {name for name in weights[0] if part == "codec" and not name.startswith("decoder.")}
+    bound = part == "codec" and "lm" in read_config(shares[0][0])
+    kept = {name for name in weights[0] if bound and not name.startswith("decoder.")}
     for (folder, _), each in zip(shares, weights):
         if any(not torch.equal(each[name], weights[0][name]) for name in kept):
             raise UserError(f"--models: '{shares[0][0]}' and '{folder}' make other frames; give codecs of one encoder")

@@ -56,6 +56,22 @@ def test_codecs_of_one_encoder_have_a_mean(models, stage, tmp_path, capsys):
     assert "make other frames; give codecs of one encoder" in capsys.readouterr().err
 
 
+def test_codecs_by_themselves_have_a_mean_of_all_they_are(stage, tmp_path):
+    """The encoder's, too, and of what the bottleneck measured: no language model knows their frames."""
+    a, b = tmp_path / "a", tmp_path / "b"
+    for seed, folder in enumerate((a, b)):
+        codec = tiny_codec(seed=seed)
+        codec.bottleneck.mean.fill_(seed)
+        save_part(folder, "codec", codec)
+    means = ["--part", "codec", "--models", f"{a}=0.25", f"{b}=0.75", "--out", tmp_path / "mean"]
+    assert stage("average_models", *means) == 0
+    first, second, mean = (load_codec(folder).state_dict() for folder in (a, b, tmp_path / "mean"))
+    for name, value in mean.items():
+        torch.testing.assert_close(value, first[name] * 0.25 + second[name] * 0.75, rtol=1e-3, atol=1e-3)
+    moved = {name.split(".")[0] for name, value in mean.items() if not torch.equal(value, first[name])}
+    assert moved == {"encoder", "decoder", "bottleneck"}
+
+
 @pytest.mark.parametrize(
     "shares, said",
     [
