@@ -2,8 +2,8 @@
 
 Of trainings that began with the same weights, each often good at something else, a mean can have some of either (model
 soups, Wortsman et al. 2022); of others it says nothing. OUT gets the other parts of the first model, as they are. Where
-a language model is among them, codecs (`--part codec`) have to make the same frames: it is their decoders that have
-learnt. Codecs by themselves have a mean of all they are; match_frames.py gives it the frames of another.
+it has a language model, codecs (`--part codec`) have to make the same frames: it is their decoders that have learnt.
+Codecs by themselves have a mean of all they are; match_frames.py gives it the frames of another.
 """
 
 from __future__ import annotations

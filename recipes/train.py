@@ -7,6 +7,7 @@ took) and, after the last step, train.done in --exp. `head` trains a new head fo
 other weights and sizes it keeps. `lm` goes on from --init, all of it, and what the config does not set is as it is
 there; `voice` does so, too, and hears whether what it says, by --task.codec MODEL_DIR, has its reference's voice.
 `spoken` trains the decoder of the codec of --init on what a language model has spoken, --task.spoken PACK, as well.
+--judges RUN gives it, and `codec`, the discriminators of another such run to begin with.
 """
 
 from __future__ import annotations

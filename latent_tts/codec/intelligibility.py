@@ -19,6 +19,7 @@ class IntelligibilityLoss(nn.Module):
     in which the target is silent. In each segment the output's are brought to the target's level, what exceeds them by
     far is clipped, and the two are correlated; the loss is a mean over the segments of all rows, 0 if there is none.
     Other than in the measure's definition the sound is not brought to 10 kHz, and silence is cut out of the spectrum.
+    A sound of fewer than ``shortest`` samples has no segment.
     """
 
     def __init__(self, sample_rate: int):
@@ -26,6 +27,7 @@ class IntelligibilityLoss(nn.Module):
         self.width = round(0.0256 * sample_rate)
         self.n_fft = 1 << (2 * self.width - 1).bit_length()
         hertz = torch.linspace(0, sample_rate / 2, self.n_fft // 2 + 1)
+        self.shortest = (SEGMENT - 1) * (self.width // 2) + self.n_fft
         centre = LOWEST * 2 ** (torch.arange(BANDS) / 3)
         first, last = ((hertz - centre[:, None] * 2**half).abs().argmin(dim=1) for half in (-1 / 6, 1 / 6))
         bins = torch.arange(len(hertz))

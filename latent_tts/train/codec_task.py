@@ -58,7 +58,7 @@ class CodecTraining:
     mel_weight: float = 15.0
     stft_weight: float = 50.0
     loudness_weight: float = 0.0
-    intelligibility_weight: float = 0.0  # its crops are longer than 0.4 s
+    intelligibility_weight: float = 0.0  # wants crops of half a second
     adversarial_weight: float = 1.0
     feature_weight: float = 2.0
     discriminator_channels: int = 16
@@ -126,6 +126,13 @@ class CodecTask(lightning.LightningModule):
             raise UserError(f"{exp} was trained with other discriminators; say here what is set in its config.yaml")
         self.discriminators.load_state_dict(own)
 
+    @property
+    def shortest_crop(self) -> float:
+        """Of those that are used, seconds."""
+        t = self.training_config
+        alone, judged = t.adversarial_from > 0, t.adversarial_from < t.steps
+        return min([t.crop_seconds] * alone + [t.adversarial_crop_seconds] * judged)
+
     def _samples(self, seconds: float) -> int:
         return round(seconds * self.codec.frame_rate) * self.codec.hop_length
 
@@ -144,10 +151,12 @@ class CodecTask(lightning.LightningModule):
     def on_fit_start(self) -> None:
         """All batches are of one shape, so a GPU may look for its fastest convolutions. UserError where ``recorded`` is
         asked for and steps differ: codes that are dead are looked up from one to the next, discriminators drawn, silent
-        frames cut out; and where no discriminator is asked."""
+        frames cut out; where no discriminator is asked; and where crops are too short to tell what is understood."""
         t = self.training_config
         if t.discriminators_asked is not None and t.discriminators_asked < 1:
             raise UserError(f"discriminators_asked {t.discriminators_asked}: want a number from 1 on, or null for all")
+        if t.intelligibility_weight and self._samples(self.shortest_crop) < self.intelligibility.shortest:
+            raise UserError(f"crops of {self.shortest_crop} s: an intelligibility_weight wants 0.5 s or more")
         drawn = t.discriminators_asked is not None
         if t.recorded and (self.codec.frame_format.entries or drawn or t.intelligibility_weight):
             raise UserError(

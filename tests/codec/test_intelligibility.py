@@ -27,7 +27,7 @@ def voice(model_folder) -> Tensor:
 
 @pytest.mark.parametrize("rate", [16000, 24000])
 def test_it_is_what_pystoi_has(rate, voice):
-    """Within what it costs not to bring a sound to 10 kHz and not to cut out silent frames."""
+    """Within what it costs not to bring a sound to 10 kHz and to cut silence out of its spectrum."""
     voice = resample(voice, 16000, rate)
     loss, found = IntelligibilityLoss(rate), []
     for decibels in (30, 20, 10, 5, 0):
@@ -43,8 +43,8 @@ def test_what_is_equal_costs_nothing_at_any_level(voice):
     assert float(loss(0.3 * voice, voice)) == pytest.approx(0, abs=1e-3)
 
 
-def test_silence_counts_by_how_much_of_it_there_is(voice):
-    """Noise in what is silent hardly matters, and what has no sound at all has a slope."""
+def test_noise_in_silence_hardly_counts(voice):
+    """And what has no sound at all has a slope that is a number."""
     loss = IntelligibilityLoss(16000)
     silence = torch.zeros(1, (SEGMENT + 2) * loss.width)
     both = torch.cat([voice, silence], dim=1)

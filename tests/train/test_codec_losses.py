@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from tiny import LATENT_DIM, sound
 
 from latent_tts.codec.bottleneck import SigmaVAEConfig
+from latent_tts.errors import UserError
 
 pytest.importorskip("lightning")
 
@@ -35,3 +38,14 @@ def test_a_loss_counts_by_its_weight(name, monkeypatch):
 def test_without_weights_only_the_penalty_counts(monkeypatch):
     found = terms(monkeypatch)
     assert found["total"] == 0.5 and not {"loudness", "intelligibility"} & found.keys()
+
+
+def test_crops_that_hold_no_segment_are_refused():
+    """Of those that are used: without discriminators none is as short as theirs."""
+    sizes = {"steps": 10, "crop_seconds": 1.28, "adversarial_crop_seconds": 0.4, "intelligibility_weight": 1.0}
+    for begins, refused in ((0, True), (5, True), (10, False)):
+        training = CodecTraining(adversarial_from=begins, discriminator_channels=2, **sizes)
+        task = CodecTask(SigmaVAEConfig(latent_dim=LATENT_DIM, **SMALL), training)
+        said = pytest.raises(UserError, match="crops of 0.4 s: an intelligibility_weight wants")
+        with said if refused else nullcontext():
+            task.on_fit_start()
