@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     done, before = steps_done(options.exp, ready.task), time.monotonic()
     if options.init and not done:
         begin_with(ready.task, part, options.init)
-    if getattr(options, "judges", None) and not done:
+    if options.get("judges") and not done:
         ready.task.begin_with_judges(options.judges)
     options.exp.mkdir(parents=True, exist_ok=True)
     if rank_zero_only.rank == 0:

@@ -36,9 +36,9 @@ class IntelligibilityLoss(nn.Module):
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         with torch.autocast(output.device.type, enabled=False):
-            wanted, made = self.amplitudes(target.float()), self.amplitudes(output.float())
-            pairs = torch.stack([wanted, made], dim=1)
-            pieces = [pair[..., heard] for pair, heard in zip(pairs, self.heard(target.float()))]
+            powers = torch.stack([self.power(target.float()), self.power(output.float())], dim=1)
+            amplitudes = (self.bands @ powers + 1e-10).sqrt()
+            pieces = [pair[..., heard] for pair, heard in zip(amplitudes, audible(powers[:, 0]))]
             pieces = [piece.unfold(2, SEGMENT, 1) for piece in pieces if piece.shape[2] >= SEGMENT]
             if not pieces:
                 return output.sum() * 0
@@ -47,19 +47,18 @@ class IntelligibilityLoss(nn.Module):
             made = torch.minimum(level * made, wanted * (1 + 10 ** (CLIP / 20)))
             return 1 - torch.cosine_similarity(centred(made), centred(wanted), dim=2).mean()
 
-    def amplitudes(self, wav: Tensor) -> Tensor:
-        """(B, T) -> amplitudes in bands (B, bands, frames)."""
+    def power(self, wav: Tensor) -> Tensor:
+        """(B, T) -> (B, bins, frames)."""
         spectrum = torch.stft(
             wav, self.n_fft, self.width // 2, self.width, self.window, center=False, return_complex=True
         )
-        return (self.bands @ (spectrum.real.square() + spectrum.imag.square()) + 1e-10).sqrt()
+        return spectrum.real.square() + spectrum.imag.square()
 
-    def heard(self, wav: Tensor) -> Tensor:
-        """(B, T) -> which frames are not silent (B, frames)."""
-        before = (self.n_fft - self.width) // 2  # where torch.stft puts a window that is shorter
-        frames = wav.unfold(1, self.n_fft, self.width // 2)[..., before : before + self.width]
-        power = (frames * self.window).square().sum(dim=2)
-        return power > power.amax(dim=1, keepdim=True) * 10 ** (-SILENT / 10)
+
+def audible(power: Tensor) -> Tensor:
+    """(B, bins, frames) -> which frames are not silent (B, frames), by Parseval's theorem."""
+    energy = 2 * power.sum(dim=1) - power[:, 0] - power[:, -1]
+    return energy > energy.amax(dim=1, keepdim=True) * 10 ** (-SILENT / 10)
 
 
 def centred(segments: Tensor) -> Tensor:

@@ -6,9 +6,8 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-from tiny import LATENT_DIM, sound
+from tiny import sound, tiny_codec
 
-from latent_tts.codec.bottleneck import SigmaVAEConfig
 from latent_tts.errors import UserError
 
 pytest.importorskip("lightning")
@@ -16,14 +15,13 @@ pytest.importorskip("lightning")
 from latent_tts.train import codec_task  # noqa: E402
 from latent_tts.train.codec_task import CodecTask, CodecTraining  # noqa: E402
 
-SMALL = {"encoder_dim": 8, "frame_dim": 8, "decoder_dim": 8, "n_mels": 20, "encoder_blocks": 1, "decoder_blocks": 1}
 LOSSES = ("mel", "stft", "loudness", "intelligibility")
 
 
 def terms(monkeypatch, **weights: float) -> dict[str, float]:
     """What a step without discriminators says of a sound and another."""
     given = {f"{name}_weight": weights.get(name, 0.0) for name in LOSSES}
-    task = CodecTask(SigmaVAEConfig(latent_dim=LATENT_DIM, **SMALL), CodecTraining(discriminator_channels=2, **given))
+    task = CodecTask(tiny_codec().config, CodecTraining(discriminator_channels=2, **given))
     monkeypatch.setattr(codec_task, "slope", lambda task, loss: None)
     task.made = sound(2, 12800, seed=1)[:, None], torch.tensor(0.5), {}
     return {name: float(value) for name, value in task._reconstruct(sound(2, 12800)[:, None], False).items()}
@@ -44,8 +42,7 @@ def test_crops_that_hold_no_segment_are_refused():
     """Of those that are used: without discriminators none is as short as theirs."""
     sizes = {"steps": 10, "crop_seconds": 1.28, "adversarial_crop_seconds": 0.4, "intelligibility_weight": 1.0}
     for begins, refused in ((0, True), (5, True), (10, False)):
-        training = CodecTraining(adversarial_from=begins, discriminator_channels=2, **sizes)
-        task = CodecTask(SigmaVAEConfig(latent_dim=LATENT_DIM, **SMALL), training)
+        task = CodecTask(tiny_codec().config, CodecTraining(adversarial_from=begins, discriminator_channels=2, **sizes))
         said = pytest.raises(UserError, match="crops of 0.4 s: an intelligibility_weight wants")
         with said if refused else nullcontext():
             task.on_fit_start()
