@@ -335,6 +335,7 @@ MISSING = {
     "adopt_parts": ["--into", "out", "none"],
     "align": ["--pack", "none", "--aligner", "none"],
     "average_models": ["--models", "none=1", "--out", "out"],
+    "compare_scores": ["none", "none"],
     "compare_table": ["--work_dir", "none", "--systems", "a", "--seeds", "0", "--lists", "b", "--steps", "1"],
     "encode": ["--data_dir", "none", "--pack", "none", "--codec", "none", "--out", "out"],
     "export_shar": ["--pack", "none", "--codec", "none", "--out", "out"],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,22 +42,42 @@ def _times_drawn(rng: np.random.Generator, size: int, draws: int) -> np.ndarray:
 
 
 INSTRUMENTS = ("recogniser", "extractor")
-POOLED = {  # figure: what is summed of a row of ``each``, and over what; None: over rows
-    "wer": ("word_errors", "words"),
-    "cer": ("char_errors", "chars"),
-    "share_over_half": (lambda row: row["wer"] > 0.5, None),
-    "share_skipped": (lambda row: row["skipped"] > 0, None),
-    "share_repeated": (lambda row: row["repeated"] > 0, None),
-    "share_inserted": (lambda row: row["inserted"] > 0, None),
-    "leak": (lambda row: row["leak"] > 0, None),
-    "similarity": ("similarity", None),
-    "dnsmos_ovrl": ("dnsmos_ovrl", None),
+
+
+class Amount(NamedTuple):
+    """What a figure sums of each row of ``each``: the value under ``key``, or, with ``above``, whether it is more than
+    that; and what it divides the sum by: the sum under ``over``, or the number of rows."""
+
+    key: str
+    over: str | None = None
+    above: float | None = None
+
+    def of(self, row: Mapping) -> float:
+        return float(row[self.key] if self.above is None else row[self.key] > self.above)
+
+    def weight_of(self, row: Mapping) -> float:
+        return float(row[self.over]) if self.over else 1.0
+
+
+AMOUNTS = {  # by the figures' names
+    "wer": Amount("word_errors", over="words"),
+    "cer": Amount("char_errors", over="chars"),
+    "share_over_half": Amount("wer", above=0.5),
+    "share_skipped": Amount("skipped", above=0),
+    "share_repeated": Amount("repeated", above=0),
+    "share_inserted": Amount("inserted", above=0),
+    "leak": Amount("leak", above=0),
+    "stoi": Amount("stoi"),
+    "pesq_wb": Amount("pesq_wb"),
+    "mel_distance": Amount("mel_distance"),
+    "similarity": Amount("similarity"),
+    "dnsmos_ovrl": Amount("dnsmos_ovrl"),
 }
 
 
 def pooled(scores: Sequence[Mapping]) -> dict:
     """Scores of the same trials by models that differ in their seed alone, as one: ``seeds``, ``utterances`` of each,
-    the INSTRUMENTS, and the figures of POOLED over all rows with intervals by ``hierarchical_interval``. Error rates
+    the INSTRUMENTS, and the figures of AMOUNTS over all rows with intervals by ``hierarchical_interval``. Error rates
     are there where a recogniser was, and ``wer_median`` of the rows, which a recogniser that loops on babble does not
     move. UserError where the scores are of other trials or by other instruments.
     """
@@ -65,17 +86,13 @@ def pooled(scores: Sequence[Mapping]) -> dict:
     if any((m, [r["id"] for r in g]) != (measured[0], [r["id"] for r in grids[0]]) for m, g in zip(measured, grids)):
         raise UserError("scores of other trials or by other instruments cannot be pooled; score all of them again")
     figures = measured[0] | {"seeds": {"value": len(scores)}, "utterances": len(grids[0])}
-    for name, (amount, weight) in POOLED.items():
+    for name, amount in AMOUNTS.items():
         if scores[0].get(name) is None:
             continue
-        amounts = [[_told(amount, row) for row in grid] for grid in grids]
-        weights = [[1.0 if weight is None else row[weight] for row in grid] for grid in grids]
+        amounts = [[amount.of(row) for row in grid] for grid in grids]
+        weights = [[amount.weight_of(row) for row in grid] for grid in grids]
         interval = hierarchical_interval(amounts, weights)
         figures[name] = {"value": float(np.sum(amounts) / np.sum(weights)), "interval": list(interval)}
     if "wer" in figures:
         figures["wer_median"] = {"value": float(np.median([row["wer"] for grid in grids for row in grid]))}
     return figures
-
-
-def _told(amount: str | Callable[[Mapping], bool], row: Mapping) -> float:
-    return float(row[amount] if isinstance(amount, str) else amount(row))
