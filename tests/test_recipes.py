@@ -337,6 +337,7 @@ MISSING = {
     "average_models": ["--models", "none=1", "--out", "out"],
     "compare_scores": ["none", "none"],
     "compare_table": ["--work_dir", "none", "--systems", "a", "--seeds", "0", "--lists", "b", "--steps", "1"],
+    "doubt": ["--data", "out", "--whisper", "none", "--out", "out"],
     "encode": ["--data_dir", "none", "--pack", "none", "--codec", "none", "--out", "out"],
     "export_shar": ["--pack", "none", "--codec", "none", "--out", "out"],
     "import_shar": ["--shards", "none", "--out", "out"],

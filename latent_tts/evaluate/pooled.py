@@ -62,6 +62,7 @@ class Amount(NamedTuple):
 AMOUNTS = {  # by the figures' names
     "wer": Amount("word_errors", over="words"),
     "cer": Amount("char_errors", over="chars"),
+    "doubt": Amount("doubt", over="tokens"),
     "share_over_half": Amount("wer", above=0.5),
     "share_skipped": Amount("skipped", above=0),
     "share_repeated": Amount("repeated", above=0),

@@ -59,6 +59,7 @@ COLUMNS = {
     "wer": ("WER %", 100, 1),
     "wer_median": ("median", 100, 0),  # of the utterances' own
     "cer": ("CER %", 100, 1),
+    "doubt": ("doubt %", 100, 2),  # of a recogniser in the text that it is given
     "share_over_half": ("WER > 50 %", 100, 0),
     "share_skipped": ("skips in %", 100, 0),
     "share_repeated": ("repeats in %", 100, 0),
