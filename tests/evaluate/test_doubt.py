@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from latent_tts import audio
+from latent_tts.data.kaldi import Entry, write_data_dir
 from latent_tts.errors import UserError
 from latent_tts.evaluate.doubt import doubts
 from latent_tts.evaluate.wer import load_recogniser
@@ -17,7 +19,12 @@ CLIP = Path(__file__).parents[2] / "egs/mini/corpus/LibriSpeech/train-clean-100/
 RATE = 16000
 
 
-@pytest.mark.skipif("WHISPER_DIR" not in os.environ, reason="set WHISPER_DIR to a folder of tools/get_whisper.sh")
+needs_whisper = pytest.mark.skipif(
+    "WHISPER_DIR" not in os.environ, reason="set WHISPER_DIR to a folder of tools/get_whisper.sh"
+)
+
+
+@needs_whisper
 def test_doubt_grows_with_noise_and_is_great_of_another_text():
     recogniser = load_recogniser(os.environ["WHISPER_DIR"])
     wav = audio.read(CLIP, RATE)[0]
@@ -34,3 +41,16 @@ def test_doubt_grows_with_noise_and_is_great_of_another_text():
 def test_what_it_cannot_be_asked_is_refused(seconds, text, complaint):
     with pytest.raises(UserError, match=complaint):
         doubts(None, np.zeros(seconds * RATE, np.float32), text)
+
+
+@needs_whisper
+def test_the_command_compares_a_codec_with_the_recordings(stage, tmp_path, capsys):
+    texts = dict(line.split(" ", 1) for line in (CLIP.parent / "19-198.trans.txt").read_text().splitlines())
+    paths = {utt: CLIP.with_name(f"{utt}.opus") for utt in ("19-198-0001", "19-198-0030")}
+    write_data_dir(tmp_path, [Entry(utt, "19", path, texts[utt], audio.seconds(path)) for utt, path in paths.items()])
+    assert stage("doubt", "--data", tmp_path, "--whisper", os.environ["WHISPER_DIR"], "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split("|")[2].strip() for line in said[2:]] == ["2", "2", "2"] and "doubt %" in said[0]
+    systems = json.loads((tmp_path / "out/score.json").read_text())["systems"]
+    original, codec = ([row["doubt"] / row["tokens"] for row in each["each"]] for each in systems.values())
+    assert 0 < sum(original) and 0 < max(abs(b - a) for a, b in zip(original, codec)) < 0.2
