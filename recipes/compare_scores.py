@@ -18,6 +18,7 @@ from stage import stage
 
 from latent_tts.errors import UserError
 from latent_tts.evaluate.paired import paired
+from latent_tts.evaluate.pooled import INSTRUMENTS
 from latent_tts.evaluate.report import markdown_table
 
 
@@ -31,12 +32,14 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def read(text: str) -> dict:
-    """PATH[=SYSTEM] -> a score with its rows. UserError where it has no such system, or many and none is named."""
+    """PATH[=SYSTEM] -> a score with its rows. UserError where that is no score, or has no such system."""
     path, _, system = text.partition("=")
     try:
         score = json.loads(Path(path).read_text("utf-8"))
     except ValueError as error:
         raise UserError(f"{path} is no score.json ({error}); score again") from error
+    if not isinstance(score, dict) or not score.keys() >= set(INSTRUMENTS) or not score.keys() & {"each", "systems"}:
+        raise UserError(f"{path} is no score; give what recipes/score.py, score_codec.py or doubt.py left")
     systems = score.pop("systems", {"": score})
     if system not in systems:
         raise UserError(f"{text}: want {' or '.join(f'{path}={name}' if name else path for name in systems)}")

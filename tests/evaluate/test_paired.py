@@ -76,3 +76,11 @@ def test_the_command_tells_systems_of_a_score_apart(stage, tmp_path, capsys):
     assert "| after less before | 2 | -0.100 [-0.200, 0.000] |" in capsys.readouterr().out
     assert stage("compare_scores", path, f"{path}=y") == 2
     assert f"want {path}=x or {path}=y" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("held", ["[]", "{}", '{"recogniser": null, "extractor": null}', "what"])
+def test_what_is_no_score_is_one_line(held, stage, tmp_path, capsys):
+    (tmp_path / "score.json").write_text(held)
+    assert stage("compare_scores", tmp_path / "score.json", tmp_path / "score.json") == 2
+    said = capsys.readouterr().err
+    assert "is no score" in said and said.count("\n") == 1
