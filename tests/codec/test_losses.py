@@ -115,7 +115,7 @@ def test_a_judge_can_learn(kind, size, level):
     """A few steps tell noise from tones, soft ones too."""
     torch.manual_seed(0)
     judge = Discriminators([kind(size, 4)])
-    optimizer = torch.optim.AdamW(judge.parameters(), lr=6e-3)
+    optimizer = torch.optim.AdamW(judge.parameters(), lr=3e-3)  # twice that leaps over the soft ones on some machines
     noise, tone = 0.1 * torch.randn(4, 2000), 0.2 * torch.sin(torch.arange(2000) / 5 + torch.arange(4)[:, None])
     losses = []
     for _ in range(40):
