@@ -1,4 +1,4 @@
-"""How much less sure a recogniser is of what is said behind codecs: tells them apart where word error rates cannot.
+"""How much less sure a recogniser is of what is said behind codecs, a finer measure than a word error rate.
 
     recipes/doubt.py --data DIR --whisper whisper-base --models MODEL_1 MODEL_2 --out OUT
 
@@ -55,11 +55,11 @@ def main(argv: list[str] | None = None) -> None:
         for name, codec in codecs.items():
             rows[name].append(row_of(recogniser, recording, codec))
     about = {"recogniser": options.whisper.resolve().name, "extractor": None}
-    write_score(options.out / "score.json", about | {"systems": {name: {"each": each} for name, each in rows.items()}})
-    scores = {name: about | {"each": each} for name, each in rows.items()}
-    original, table = scores["original"], {}
+    systems = {name: {"each": each} for name, each in rows.items()}
+    write_score(options.out / "score.json", about | {"systems": systems})
+    original, table = about | systems["original"], {}
     for name in codecs:
-        table["original"], table[name], table[f"{name} less original"] = paired(original, scores[name])
+        table["original"], table[name], table[f"{name} less original"] = paired(original, about | systems[name])
     print(markdown_table(table), end="")
 
 
