@@ -19,7 +19,7 @@ class Likeness:
     those of the ``reference`` (N, D) takes a part of it back: adaptive instance normalisation (Huang & Belongie 2017,
     for style). The statistics are those of the frames up to each one, so it neither waits nor looks ahead, and it
     makes no difference how frames come in chunks. ``strength`` is how much of the way they are moved: 0 none, 1 all.
-    Half of it buys most of the likeness, all of it costs naturalness (egs/mini/RESULTS.md). Where a decoder makes much
+    Half of it buys most of the likeness, all of it costs naturalness (egs/nano/RESULTS.md). Where a decoder makes much
     of directions in which frames hardly move, channels moved apart spoil the sound (``codec.rebase.level``).
     """
 
