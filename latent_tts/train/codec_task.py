@@ -42,8 +42,8 @@ from latent_tts.train.recorded import Recording
 @dataclass(frozen=True)
 class CodecTraining:
     """Budget and weights. The total is ``mel * mel_weight + stft * stft_weight + loudness * loudness_weight +
-    intelligibility * intelligibility_weight + the bottleneck's penalty + adversarial``. A loss without a weight is not
-    asked."""
+    intelligibility * intelligibility_weight + the bottleneck's penalty + adversarial``. Loudness and intelligibility
+    are not asked where they have no weight."""
 
     steps: int = 20000
     batch_size: int = 12
