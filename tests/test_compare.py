@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from tiny import LATENT_DIM, tiny_codec
@@ -149,9 +150,7 @@ def test_a_wrong_option_is_one_line(tmp_path, options, line):
     ],
 )
 def test_what_a_corpus_lacks_is_one_line(options, line):
-    said = run(
-        COMPARE_CORPUS, "--work_dir", "none", "--conf_dir", CONF, "--python", sys.executable, *options, status=2
-    )
+    said = run(COMPARE_CORPUS, "--work_dir", "none", "--conf_dir", CONF, "--python", sys.executable, *options, status=2)
     assert said.startswith("compare_corpus.sh: error: ") and line in said and said.count("\n") == 1
 
 
@@ -163,6 +162,50 @@ def test_librispeech_is_compared_on_its_own_codecs(tmp_path):
         shutil.copytree(SHIPPED, tmp_path / f"exp/{name}/model")
     said = run(LIBRISPEECH, "--work_dir", tmp_path, "--python", sys.executable, status=2)
     assert f"no {tmp_path}/dump/audio/train/phones.json" in said
+
+
+@pytest.mark.parametrize(
+    ("script", "line"),
+    [
+        ("mini/ablate_codec.sh", "--audio: no audio packs at ''"),
+        ("mini/ablate_data.sh", "--frames: no frame packs at ''"),
+        ("mini/ablate_frames.sh", "no list of trials at none/data/cross.tsv"),
+        ("closed/frames.sh", "no list of trials at none/data/cross.tsv"),
+    ],
+)
+def test_what_an_ablation_lacks_is_one_line(script, line):
+    said = run(ROOT / "egs" / script, "--work_dir", "none", "--python", sys.executable, status=2)
+    assert ".sh: error: " in said and line in said and said.count("\n") == 1 and not Path("none").exists()
+
+
+@pytest.mark.slow
+def test_from_a_codec_to_what_is_spoken_through_it(tmp_path):
+    """By the commands of egs/mini's README: two codecs, and a language model on the frames of each."""
+    python = ("--python", sys.executable)
+    run(MINI.parent / "run.sh", "--work_dir", tmp_path, "--init", SHIPPED, "--stop_stage", 4, *python)
+    data, audio, out = tmp_path / "data", tmp_path / "dump/audio", tmp_path / "exp/frames"
+    align, trials = (ROOT / "recipes" / name for name in ("align.py", "make_trials.py"))
+    run(sys.executable, align, "--pack", audio / "test", "--aligner", SHIPPED)
+    where = ("--references", data / "test", "--pack", audio / "test", "--lengths", 2, 20)
+    run(sys.executable, trials, "--protocol", "cross", *where, "--count", 2, "--out", data / "cross.tsv")
+    options = (
+        "--work_dir",
+        tmp_path,
+        "--variants",
+        "sigma_0 base",
+        "--seeds",
+        "0",
+        "--lm_config",
+        CONF / "lm_aligned.yaml",
+    )
+    options += ("--codec_fit", f"--init {SHIPPED} --task.training.steps 1 --task.training.batch_size 1")
+    options += ("--steps", "1", "--timing", "--rounds 1 --count 1", *python)
+    said = run(MINI.parent / "ablate_frames.sh", *options)
+    assert "Traceback" not in said
+    assert all(f"| {name} | 2 |" in (out / "codecs/table.md").read_text() for name in ("sigma_0", "base"))
+    assert all(f"| {name} | 2 | 1 |" in (out / "lm/table.md").read_text() for name in ("sigma_0", "base"))
+    noise = {name: np.load(out / f"codecs/{name}/frames/train/noise.npy") for name in ("sigma_0", "base")}
+    assert not noise["sigma_0"].any() and (noise["base"] > 0).all()
 
 
 @pytest.mark.slow
