@@ -36,8 +36,8 @@ for name in $variants; do
     [ -e "$out/codecs/$name/frames/$split/clips.json" ] || "$python" "$recipes/encode.py" --data_dir "$data/$split" \
       --pack "$audio/$split" --codec "$out/codecs/$name/model" --out "$out/codecs/$name/frames/$split" $encoding
   done
-  config=$conf_dir/lm_$name.yaml
-  [ -f "$config" ] || config=$lm_config
+  config=$lm_config
+  if [ -n "$conf_dir" ] && [ -f "$conf_dir/lm_$name.yaml" ]; then config=$conf_dir/lm_$name.yaml; fi
   cp "$config" "$out/conf/lm_$name.yaml"
 done
 exec "$recipes/compare.sh" --conf_dir "$out/conf" --codecs "$out/codecs" --trials "$trials" --systems "$variants" \
