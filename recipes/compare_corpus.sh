@@ -2,8 +2,10 @@
 # recipes/compare.sh on a corpus that recipes/tts.sh has brought to the end of its stage 2 (--work_dir is the same): what
 # is lacking of alignments, frames, codes and lists of trials is made first. What is there is kept, wherever it comes from.
 #
-#   --work_dir DIR      has data/{train,valid,test} and dump/audio; gets data/{cross,prefix}.tsv and exp/compare
-#   --codec DIR         model directory of the sigma-VAE codec, --frames DIR where its frames train/ and valid/ are or go
+#   --work_dir DIR      has data/{train,valid,test} and dump/audio; gets data/{cross,prefix}.tsv
+#   --out DIR           where runs and tables go; default: exp/compare in --work_dir
+#   --codec DIR         model directory of the sigma-VAE codec, --frames DIR where its frames train/ and valid/ are or go; made
+#                       where a system has no codec of its own
 #   --rvq_codec DIR     model directory of a codec of codes, --codes DIR where its packs are or go; none: no system of codes
 #   --aligner DIR       model directory of the aligner, --alignment "..." more options for recipes/align.py
 #   --lengths "A B"     seconds of the recordings that trials are made of, --count N of them for each protocol, at most
@@ -15,7 +17,7 @@
 set -euo pipefail
 export LC_ALL=C.UTF-8
 root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-work_dir='' codec=$root/latent_tts/models/nano frames='' rvq_codec='' codes='' aligner=$root/latent_tts/models/nano
+work_dir='' out='' codec=$root/latent_tts/models/nano frames='' rvq_codec='' codes='' aligner=$root/latent_tts/models/nano
 alignment='' lengths='4 20' count=40 untold=false trials='' conf_dir='' systems='' codecs='' seeds='0 1 2' steps='5' fit=''
 synthesis='' timing='' whisper='' python=${PYTHON:-$root/.venv/bin/python}
 readonly root recipes=$root/recipes
@@ -49,15 +51,23 @@ encoded() {
   done
 }
 
-encoded "$codec" "$frames"
-sources=(--frames "$frames") known='aligned prefix transfusion dit'
+sources=() known='aligned prefix transfusion dit'
 if [ -n "$rvq_codec" ]; then
   encoded "$rvq_codec" "$codes"
   sources+=(--rvq_codec "$rvq_codec" --codes "$codes") known+=' valle'
 fi
-for name in ${codecs:+${systems:-$known}}; do
-  [ ! -f "$codecs/$name/model/config.yaml" ] || encoded "$codecs/$name/model" "$codecs/$name/frames"
+shared=false
+for name in ${systems:-$known}; do
+  if [ -n "$codecs" ] && [ -f "$codecs/$name/model/config.yaml" ]; then
+    encoded "$codecs/$name/model" "$codecs/$name/frames"
+  else
+    shared=true
+  fi
 done
+if [ "$shared" = true ]; then
+  encoded "$codec" "$frames"
+  sources+=(--frames "$frames")
+fi
 if [ -z "$trials" ]; then
   quiet=()
   [ "$untold" = false ] || quiet=(--untold)
@@ -73,4 +83,4 @@ if [ -z "$trials" ]; then
 fi
 exec "$recipes/compare.sh" --conf_dir "$conf_dir" --codec "$codec" --aligner "$aligner" "${sources[@]}" --codecs "$codecs" \
   --trials "$trials" --systems "${systems:-$known}" --seeds "$seeds" --steps "$steps" --fit "$fit" --synthesis "$synthesis" \
-  --timing "$timing" --whisper "$whisper" --python "$python" --work_dir "$work_dir/exp/compare"
+  --timing "$timing" --whisper "$whisper" --python "$python" --work_dir "${out:-$work_dir/exp/compare}"

@@ -188,16 +188,8 @@ def test_from_a_codec_to_what_is_spoken_through_it(tmp_path):
     run(sys.executable, align, "--pack", audio / "test", "--aligner", SHIPPED)
     where = ("--references", data / "test", "--pack", audio / "test", "--lengths", 2, 20)
     run(sys.executable, trials, "--protocol", "cross", *where, "--count", 2, "--out", data / "cross.tsv")
-    options = (
-        "--work_dir",
-        tmp_path,
-        "--variants",
-        "sigma_0 base",
-        "--seeds",
-        "0",
-        "--lm_config",
-        CONF / "lm_aligned.yaml",
-    )
+    options = ("--work_dir", tmp_path, "--variants", "sigma_0 base", "--seeds", "0")
+    options += ("--lm_config", CONF / "lm_aligned.yaml")
     options += ("--codec_fit", f"--init {SHIPPED} --task.training.steps 1 --task.training.batch_size 1")
     options += ("--steps", "1", "--timing", "--rounds 1 --count 1", *python)
     said = run(MINI.parent / "ablate_frames.sh", *options)
