@@ -5,6 +5,7 @@ Weights are read from safetensors alone, never from a pickle.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +30,12 @@ class Segment(NamedTuple):
     avg_logprob: float = float("nan")
     tokens: Sequence[int] = ()
 
+    @property
+    def compression_ratio(self) -> float:
+        """How many times the text compresses."""
+        said = self.text.encode()
+        return len(said) / len(zlib.compress(said))
+
 
 class HuggingFaceWhisper:
     """A Whisper by transformers, which answers ``transcribe`` as faster-whisper's model does.
@@ -45,9 +52,16 @@ class HuggingFaceWhisper:
 
     @torch.inference_mode()
     def transcribe(
-        self, wav: np.ndarray, language: str, beam_size: int, temperature: float, condition_on_previous_text: bool
+        self,
+        wav: np.ndarray,
+        language: str,
+        beam_size: int,
+        temperature: float,
+        condition_on_previous_text: bool,
+        without_timestamps: bool,
     ) -> tuple[Iterator[Segment], None]:
-        """What is heard in ``wav`` (T,) at 16 kHz, as one segment."""
+        """What is heard in ``wav`` (T,) at 16 kHz, as one segment. Of more than 30 s there are time stamps in any case:
+        by these transformers finds where to go on."""
         window = self.processor.feature_extractor.n_samples
         longer = {"truncation": False, "padding": "longest"} if len(wav) > window else {}
         heard = self.processor(wav, sampling_rate=RATE, return_attention_mask=True, return_tensors="pt", **longer)
@@ -61,7 +75,7 @@ class HuggingFaceWhisper:
                 **told,
                 num_beams=beam_size,
                 temperature=temperature,
-                return_timestamps=True,
+                return_timestamps=bool(longer) or not without_timestamps,
                 condition_on_prev_tokens=condition_on_previous_text,
             )
         finally:

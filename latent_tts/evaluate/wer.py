@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from latent_tts.errors import UserError
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from latent_tts.evaluate.hugging_face import HuggingFaceWhisper
 
 RECOGNISER_RATE = 16000
+CIRCLES = 2.4  # times that a reading compresses at most, unless it runs in circles
 
 
 @dataclass(frozen=True)
@@ -97,16 +98,33 @@ def transcribe(recogniser: WhisperModel | HuggingFaceWhisper, wav: np.ndarray) -
 def transcribe_scored(recogniser: WhisperModel | HuggingFaceWhisper, wav: np.ndarray) -> tuple[str, float]:
     """The same, with the mean log-probability of its tokens (-inf where there is none).
 
-    Beam 5 and temperature 0 alone, so a second run says the same. Time stamps stay on: without them
-    Whisper may stop for good at the first long pause.
+    Beam 5 and temperature 0 alone, so a second run says the same. Time stamps are on: without them Whisper may stop for
+    good at the first long pause. With them it may run in circles behind a word that is cut off ("I'm sorry, I'm sorry,
+    I'm sorry"): where it does, it reads again without, and that counts unless it runs in circles there, too.
     """
-    segments, _ = recogniser.transcribe(
-        wav, language="en", beam_size=5, temperature=0.0, condition_on_previous_text=False
-    )
-    heard = [(segment.text.strip(), segment.avg_logprob, len(segment.tokens)) for segment in segments]
-    tokens = sum(count for *_, count in heard)
-    score = sum(logprob * count for _, logprob, count in heard) / tokens if tokens else float("-inf")
-    return " ".join(text for text, *_ in heard), score
+    with_stamps = _read(recogniser, wav, without_timestamps=False)
+    if not with_stamps.in_circles:
+        return with_stamps[:2]
+    without = _read(recogniser, wav, without_timestamps=True)
+    return with_stamps[:2] if without.in_circles else without[:2]
+
+
+class _Heard(NamedTuple):
+    text: str
+    logprob: float  # mean of its tokens
+    in_circles: bool
+
+
+def _read(recogniser: WhisperModel | HuggingFaceWhisper, wav: np.ndarray, without_timestamps: bool) -> _Heard:
+    """What is heard once. In a part that compresses more than CIRCLES times Whisper has failed, by its authors (Radford
+    et al. 2023, section 4.5), who then draw readings by chance until one does not."""
+    asked = {"beam_size": 5, "temperature": 0.0, "condition_on_previous_text": False}
+    segments, _ = recogniser.transcribe(wav, language="en", without_timestamps=without_timestamps, **asked)
+    segments = list(segments)
+    tokens = sum(len(segment.tokens) for segment in segments)
+    score = sum(s.avg_logprob * len(s.tokens) for s in segments) / tokens if tokens else float("-inf")
+    failed = any(segment.compression_ratio > CIRCLES for segment in segments)
+    return _Heard(" ".join(segment.text.strip() for segment in segments), score, failed)
 
 
 def compare(text: str, heard: str) -> Reading:

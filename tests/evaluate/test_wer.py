@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from latent_tts.errors import UserError
 from latent_tts.evaluate import wer
+from latent_tts.evaluate.hugging_face import Segment
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_edits_counted_by_hand():
@@ -77,3 +83,36 @@ def test_a_text_without_words_is_refused(text):
 def test_a_missing_recogniser_says_how_to_get_one(tmp_path):
     with pytest.raises(UserError, match="tools/get_whisper.sh"):
         wer.load_recogniser(tmp_path)
+
+
+class Recogniser:
+    """Answers as Whisper's model does: with time stamps one thing, without another. It notes how it was asked."""
+
+    def __init__(self, with_stamps: str, without: str):
+        self.texts, self.asked = {False: with_stamps, True: without}, []
+
+    def transcribe(self, wav, without_timestamps, **asked):
+        self.asked.append(without_timestamps)
+        return iter([Segment(self.texts[without_timestamps], -0.5 - without_timestamps, (1, 2))]), None
+
+
+@pytest.mark.parametrize(
+    "with_stamps, without, heard, asked",
+    [
+        ("Chapter six. I'm sorry, I'm fine.", "chapter six", 0, [False]),
+        ("Chapter six." + " I'm sorry," * 60, "chapter six", 1, [False, True]),
+        ("six " * 112, "six " * 50, 0, [False, True]),  # that may be what was said
+        ("Chapter six." + " I'm sorry," * 60, "", 1, [False, True]),
+    ],
+)
+def test_a_reading_that_runs_in_circles_is_read_again(with_stamps, without, heard, asked):
+    recogniser = Recogniser(with_stamps, without)
+    text, score = wer.transcribe_scored(recogniser, np.zeros(16000, np.float32))
+    assert text == (with_stamps, without)[heard].strip() and score == -0.5 - heard and recogniser.asked == asked
+
+
+def test_recordings_are_not_circles():
+    """An English text compresses less than what says the same over and over."""
+    text = " ".join(path.read_text("utf-8") for path in sorted((ROOT / "egs/mini/corpus").rglob("*.trans.txt")))
+    assert len(text) > 500 and max(Segment(text[i : i + 500]).compression_ratio for i in range(0, len(text), 500)) < 2
+    assert Segment("I'm sorry, " * 60).compression_ratio > 10 > wer.CIRCLES
