@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = Union[np.ndarray, "Tensor"]
 
-VOICE_FORMATS = ("latent_tts voice 1", "latent_tts voice 2")  # 2 tells text, rate and consent as well
+VOICE_FORMATS = tuple(f"latent_tts voice {n}" for n in (1, 2, 3))  # 2 tells text, rate and consent, 3 the transport
 
 
 @dataclass(frozen=True)
@@ -168,31 +168,41 @@ class Voice:
     text: str = ""  # what the recording says, if that is known; frames and phones may end before it does
     sample_rate: int = 0  # Hz, of the codec that made the frames
     consent: str = ""  # the owner's leave, in the words of whoever made the voice
+    transport: np.ndarray | None = None  # (D + 1, D) float32, from what is said in it to its reference (lm.likeness)
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file with everything in it. UserError where ``path`` cannot be written."""
         about = {name: getattr(self, name) for name in ("model", "name", "text", "consent")}
         about |= {"format": VOICE_FORMATS[-1], "phones": " ".join(self.phones), "sample_rate": str(self.sample_rate)}
-        starts = np.array(self.starts, np.int64)
-        write_whole(path, save({"frames": np.ascontiguousarray(self.frames), "starts": starts}, metadata=about))
+        tensors = {"frames": np.ascontiguousarray(self.frames), "starts": np.array(self.starts, np.int64)}
+        if self.transport is not None:
+            tensors["transport"] = np.ascontiguousarray(self.transport)
+        write_whole(path, save(tensors, metadata=about))
 
     @classmethod
     def load(cls, path: str | Path) -> Voice:
-        """Read what ``save`` of this version or of the one before wrote; raises UserError for anything else."""
+        """Read what ``save`` of this version or of one before wrote; raises UserError for anything else."""
         try:
             with safe_open(path, "np") as file:
                 about = file.metadata() or {}
                 frames, starts = file.get_tensor("frames"), file.get_tensor("starts")
+                transport = file.get_tensor("transport") if "transport" in file.keys() else None
         except (OSError, SafetensorError) as error:
             raise UserError(f"{path}: not a voice file ({error}); make one with TTS.clone(...).save(path)") from None
         if about.get("format") not in VOICE_FORMATS or not {"phones", "model", "name"} <= about.keys():
             raise UserError(f"{path}: not a voice file of this version; make it again with TTS.clone(...).save(path)")
         phones, starts = tuple(about["phones"].split()), tuple(starts.flatten().tolist())
         rate = about.get("sample_rate", "0")
-        if frames.ndim != 2 or not np.isfinite(frames).all() or len(starts) != len(phones) or not rate.isdecimal():
+        sound = frames.ndim == 2 and np.isfinite(frames).all() and len(starts) == len(phones) and rate.isdecimal()
+        if not sound or not _is_transport(transport, frames.shape[1]):
             raise UserError(f"{path}: a damaged voice file; make it again with TTS.clone(...).save(path)")
         more = {name: about.get(name, "") for name in ("model", "name", "text", "consent")}
-        return cls(frames, phones, starts, sample_rate=int(rate), **more)
+        return cls(frames, phones, starts, sample_rate=int(rate), transport=transport, **more)
 
     def renamed(self, name: str) -> Voice:
         return replace(self, name=name)
+
+
+def _is_transport(found: np.ndarray | None, width: int) -> bool:
+    """Whether this can be the transport of a voice whose frames are ``width`` floats, or it has none."""
+    return found is None or (found.shape == (width + 1, width) and bool(np.isfinite(found).all()))

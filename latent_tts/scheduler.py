@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from latent_tts.errors import UserError
-from latent_tts.frames import Sampling, Utterances, Voice
+from latent_tts.frames import Sampling, Voice
 from latent_tts.tts import PAUSE_SECONDS, ROWS, TTS, Row
 
 BATCHES = 2  # spoken in turns, so that a sentence that comes now need not wait for the end of the others
@@ -42,7 +42,7 @@ class Sentence(NamedTuple):
     """What is to be said in one go."""
 
     phones: list[str]
-    prompt: Utterances
+    voice: Voice
 
 
 class Speech:
@@ -186,7 +186,8 @@ class Scheduler:
             raise RuntimeError(ENDED)
 
     def _sentences(self, text: str, voice: Voice) -> list[Sentence]:
-        sentences = [Sentence(phones, self.tts.prompt(phones, voice)) for phones in self.tts.sentences(text)]
+        self.tts.prompt([], voice)  # refuses a voice of another model
+        sentences = [Sentence(phones, voice) for phones in self.tts.sentences(text)]
         count = sum(len(sentence.phones) for sentence in sentences)
         if count > PHONES:
             raise UserError(f"the text has {count} phones, numbers written out; give at most {PHONES} at a time")
@@ -222,7 +223,7 @@ class Scheduler:
         if not chosen:
             return False
         sentences = [speech.left.popleft() for speech in chosen]
-        rows = self.tts.rows([sentence.prompt for sentence in sentences], chosen[0].sampling)
+        rows = self.tts.rows(*zip(*sentences), chosen[0].sampling)
         for speech in chosen:
             if speech.made:
                 speech.put(self._pause)

@@ -15,7 +15,7 @@ from latent_tts.align.intervals import Interval, phone_intervals, word_intervals
 from latent_tts.engine.choice import load_model
 from latent_tts.errors import UserError
 from latent_tts.frames import Chunk, Sampling, Utterances, Voice, stack
-from latent_tts.lm.likeness import kept_alike
+from latent_tts.lm.likeness import kept_alike, transport
 from latent_tts.lm.pointer import onsets_of
 from latent_tts.model_files import SHIPPED, load_symbols, voice_hash
 from latent_tts.text.normalize import normalize, split_sentences
@@ -29,6 +29,12 @@ TAIL_SECONDS = 0.06  # of the quiet behind a sentence's last sound that stay
 QUIET = 10 ** (-50 / 20)  # below this, 27 dB under the level of a voice, a sample is quiet
 GROWTH = (1, 2, 4, 8)  # frames decoded at a time: few at first, so that sound comes early
 ROWS = 8  # sentences generated together in a batch
+REHEARSAL = (  # what a model says to itself in a voice that it has cloned: of the Harvard sentences (IEEE 1969)
+    "The birch canoe slid on the smooth planks.",
+    "It's easy to tell the depth of a well.",
+    "The juice of lemons makes fine punch.",
+    "A large size in stockings is hard to sell.",
+)
 
 
 @dataclass(frozen=True)
@@ -100,11 +106,14 @@ class TTS:
     def sample_rate(self) -> int:
         return self.model.sample_rate
 
-    def clone(self, reference: object, text: str | None = None, sample_rate: int | None = None) -> Voice:
+    def clone(
+        self, reference: object, text: str | None = None, sample_rate: int | None = None, rehearse: bool = False
+    ) -> Voice:
         """A voice from a recording: a path, an open file, or samples (T,) or (C, T) with their ``sample_rate``.
 
         At least a second of speech; no more than the first 8 s are used, cut where it is quiet. ``text``, what is said
-        in the recording, is optional. UserError for anything that is no usable recording.
+        in the recording, is optional. To ``rehearse`` takes longer, and what is said is nearer to the voice (see
+        ``rehearsed``). UserError for anything that is no usable recording.
         """
         wav = self._read(reference, sample_rate)
         phones, onsets = self._align(wav, text) if text and text.strip() else ((), np.zeros(0))
@@ -113,7 +122,18 @@ class TTS:
         starts = [int(t * self.model.frame_rate) for t in onsets]
         heard = [s for s in starts if s < len(frames)]
         more = {"text": text or "", "sample_rate": self.sample_rate}
-        return Voice(frames, tuple(phones[: len(heard)]), tuple(heard), self.model_hash, **more)
+        voice = Voice(frames, tuple(phones[: len(heard)]), tuple(heard), self.model_hash, **more)
+        return self.rehearsed(voice) if rehearse else voice
+
+    def rehearsed(self, voice: Voice) -> Voice:
+        """The same voice after the model has said REHEARSAL in it: with the ``transport`` by which all that is said is
+        then kept near its reference (``lm.likeness``). As it is where frames are codes."""
+        if not np.issubdtype(voice.frames.dtype, np.floating):
+            return voice
+        prompts = stack([self.prompt(self.phonemizer(sentence), voice) for sentence in REHEARSAL])
+        feeds = _split(self.model.generate(prompts, Sampling()), [[] for _ in REHEARSAL])
+        said = np.concatenate([chunk.frames[0] for feed in feeds for chunk in feed])
+        return replace(voice, transport=transport(voice.frames, said))
 
     def speak(self, text: str, voice: Voice, sampling: Sampling = Sampling()) -> np.ndarray:
         """The whole sound (T,) of a text of any length."""
@@ -129,7 +149,7 @@ class TTS:
     def frames(self, phones: Sequence[str], voice: Voice, sampling: Sampling = Sampling()) -> Iterator[Chunk]:
         """What the codec is to make a sentence's sound of, as it is made."""
         made = self.model.generate(self.prompt(phones, voice), sampling)
-        return kept_alike(made, voice.frames, sampling.likeness)
+        return kept_alike(made, voice, sampling.likeness)
 
     def timed(self, text: str, voice: Voice, sampling: Sampling = Sampling()) -> Timed:
         """What ``speak`` says, with the times of words and phones. UserError as by ``times``."""
@@ -180,12 +200,15 @@ class TTS:
             for row in rows
         ]
 
-    def rows(self, prompts: Sequence[Utterances], sampling: Sampling = Sampling()) -> list[Row]:
-        """Sentences that are spoken as one batch, each as it would sound alone. They are made as they are asked for:
-        whichever row needs frames has the next ones of all of them made."""
-        begun: list[list[int]] = [[] for _ in prompts]
-        feeds = _split(self.model.generate(stack(list(prompts)), sampling), begun)
-        alike = (kept_alike(feed, prompt.frames[0], sampling.likeness) for feed, prompt in zip(feeds, prompts))
+    def rows(
+        self, sentences: Sequence[Sequence[str]], voices: Sequence[Voice], sampling: Sampling = Sampling()
+    ) -> list[Row]:
+        """Sentences, as phones, that are spoken as one batch, each as it would sound alone. They are made as they are
+        asked for: whichever row needs frames has the next ones of all of them made."""
+        begun: list[list[int]] = [[] for _ in sentences]
+        prompts = stack([self.prompt(phones, voice) for phones, voice in zip(sentences, voices)])
+        feeds = _split(self.model.generate(prompts, sampling), begun)
+        alike = (kept_alike(feed, voice, sampling.likeness) for feed, voice in zip(feeds, voices))
         return [Row(self._shaped(self._decode(feed)), phones) for feed, phones in zip(alike, begun)]
 
     def say(
@@ -200,8 +223,8 @@ class TTS:
         order = sorted(range(len(sentences)), key=lambda i: len(phones[i]) + len(voices[i].phones))
         for first in range(0, len(order), ROWS):
             batch = order[first : first + ROWS]
-            prompts = [self.prompt(phones[i], voices[i]) for i in batch]
-            for i, row in zip(batch, self.rows(prompts, replace(sampling, seed=tuple(seeds[i] for i in batch)))):
+            drawn = replace(sampling, seed=tuple(seeds[i] for i in batch))
+            for i, row in zip(batch, self.rows([phones[i] for i in batch], [voices[i] for i in batch], drawn)):
                 wav = np.concatenate(list(row.sound))
                 yield i, Spoken(sentences[i], tuple(phones[i]), wav, np.array(row.begun), seeds[i])
 

@@ -86,10 +86,11 @@ def blend(one: Voice, other: Voice, weight: float = 0.5) -> Voice:
 
     The model knows a voice from frames, of which its reference encoder takes mean and spread. So a blend is a prompt of
     both references, one behind the other, each as long as its share; ``other`` stands last where it has the larger
-    one, since the frames right before the speech weigh most. Text is kept where both tell theirs. With nano and two
-    pairs of voices (Resemblyzer, cosines of 0.71 and 0.76 to each other) the likeness to ``one`` falls from 0.95 and
-    0.98 at a weight of 0.25 to 0.83 and 0.76 at 0.75; that to ``other`` rises from 0.79 and 0.77 to 0.91 and 0.98.
-    UserError for voices of two models and a weight out of range.
+    one, since the frames right before the speech weigh most. Text is kept where both tell theirs; what has been
+    rehearsed is not (``TTS.rehearsed`` does it again). With nano and two pairs of voices (Resemblyzer, cosines of 0.71
+    and 0.76 to each other) the likeness to ``one`` falls from 0.95 and 0.98 at a weight of 0.25 to 0.83 and 0.76 at
+    0.75; that to ``other`` rises from 0.79 and 0.77 to 0.91 and 0.98. UserError for voices of two models and a weight
+    out of range.
     """
     if one.model != other.model or one.frames.shape[1:] != other.frames.shape[1:]:
         raise UserError(f"voices {one.name!r} and {other.name!r} are of different models; clone them with the same one")

@@ -30,6 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for <trial id>.wav")
     parser.add_argument("--scp", type=Path, help="table of all the files, written last: trial id, path")
     parser.add_argument("--reference_text", action="store_true", help="tell the model what the references say")
+    parser.add_argument("--rehearse", action="store_true", help="rehearse the voices: nearer to their references")
     parser.add_argument("--threads", type=int, default=0, help="0: the engine decides")
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="default: onnx where it is installed")
     for field in fields(Sampling):
@@ -71,7 +72,8 @@ def synthesize(options: argparse.Namespace, todo: dict[Trial, Path]) -> None:
     about = {"engine": tts.engine, "threads": options.threads or "auto", **asdict(sampling)}
     spent, made, clock = 0.0, 0.0, Clock()
     for trial, path in progress(todo.items(), desc="speak", unit="utt"):
-        voice = tts.clone(trial.reference, trial.reference_text if options.reference_text else None)
+        text = trial.reference_text if options.reference_text else None
+        voice = tts.clone(trial.reference, text, rehearse=options.rehearse)
         before = time.perf_counter()
         wav = tts.speak(trial.text, voice, sampling)
         took, lasts = time.perf_counter() - before, len(wav) / tts.sample_rate

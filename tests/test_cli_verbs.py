@@ -55,6 +55,17 @@ class TestVoice:
         a, b, c = (audio.read(f"{name}.wav")[0] for name in "abc")
         assert np.array_equal(a, b) and np.array_equal(a, c)
 
+    def test_rehearsed(self, tts, anna, tiny):  # noqa: F811
+        """When it is saved or when it is asked for: the same sound, which is another than without."""
+        made = tts("voice", "make", "two", "--reference", anna, "--rehearse", "--model", tiny)
+        assert made.status == 0, made
+        shown = [json.loads(tts("voice", "show", name, "--json").out)["rehearsed"] for name in ("anna", "two")]
+        assert shown == [False, True]
+        for name, request in {"a": ["anna"], "b": ["anna", "--rehearse"], "c": ["two"]}.items():
+            assert tts("Hi.", "--voice", *request, "-o", f"{name}.wav", "--model", tiny, *QUICK).status == 0
+        a, b, c = (audio.read(f"{name}.wav")[0] for name in "abc")
+        assert np.array_equal(b, c) and not np.array_equal(a, b)
+
     def test_blended(self, tts, anna, tiny):  # noqa: F811
         assert tts("voice", "make", "bob", "--reference", anna, "--model", tiny).status == 0
         assert tts("voice", "blend", "both", "anna", "bob", "--weight", "0.3").status == 0

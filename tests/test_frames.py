@@ -81,6 +81,15 @@ class TestVoice:
         assert replace(loaded, frames=None) == replace(voice, frames=None)
         assert [path.name for path in tmp_path.iterdir()] == ["ann.voice"]
 
+    def test_a_transport_is_kept_and_looked_at(self, voice, tmp_path):
+        path, width = tmp_path / "ann.voice", voice.frames.shape[1]
+        move = np.random.default_rng(1).normal(size=(width + 1, width)).astype(np.float32)
+        replace(voice, transport=move).save(path)
+        assert np.array_equal(Voice.load(path).transport, move)
+        for spoilt in (move[:-1], move * np.nan, move[0]):
+            replace(voice, transport=spoilt).save(path)
+            self.refuse(path, "a damaged voice file")
+
     def test_a_new_name_is_another_voice(self, voice):
         assert voice.renamed("Bob").name == "Bob" and voice.name == "Ann"
         assert voice.renamed("Bob").frames is voice.frames

@@ -74,7 +74,7 @@ def test_users_are_never_mixed(scheduler, tts, voices):
 
     async def together() -> list[np.ndarray]:
         rows = tts.rows
-        tts.rows = lambda prompts, sampling: (sizes.append(len(prompts)), rows(prompts, sampling))[1]
+        tts.rows = lambda phones, *given: (sizes.append(len(phones)), rows(phones, *given))[1]
         speeches = [await scheduler.speak(*request) for request in requests]
         return await asyncio.gather(*map(heard, speeches))
 

@@ -14,6 +14,7 @@ from tiny import tiny_model
 from latent_tts import audio
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling, Voice
+from latent_tts.lm.likeness import transported
 from latent_tts.model_dir import load_aligner
 from latent_tts.tts import FADE_SECONDS, PAUSE_SECONDS, QUIET, REFERENCE_SECONDS, TAIL_SECONDS, TTS, ended
 
@@ -116,6 +117,23 @@ class TestClone:
         assert list(voice.starts) == [int(t * tts.model.codec.frame_rate) for t in onsets][: len(voice.starts)]
         if seconds < REFERENCE_SECONDS:
             assert len(voice.phones) == len(phones)
+
+    def test_a_rehearsed_voice(self, tts, voice, syllables):
+        """The same but for its transport; what is said in it is moved by that and by nothing else."""
+        rehearsed = tts.clone(syllables(), sample_rate=16000, rehearse=True)
+        width = voice.frames.shape[1]
+        assert voice.transport is None and rehearsed.transport.shape == (width + 1, width)
+        assert np.isfinite(rehearsed.transport).all() and np.array_equal(rehearsed.frames, voice.frames)
+        assert np.array_equal(tts.rehearsed(voice).transport, rehearsed.transport)
+        (phones,) = tts.sentences("Hello.")
+        as_made, moved = (
+            np.concatenate([chunk.frames[0] for chunk in tts.frames(phones, rehearsed, replace(QUICK, likeness=much))])
+            for much in (0, 0.5)
+        )
+        np.testing.assert_allclose(moved, transported(as_made, rehearsed.transport, 0.5), rtol=1e-4, atol=1e-4)
+        alone = tts.speak("Hello.", rehearsed, QUICK)
+        beside = tts.speak_batch(["How are you?", "Hello."], [voice, rehearsed], QUICK)[1]
+        assert_equal(beside, alone)
 
     @pytest.mark.parametrize("text", ["", "   ", None])
     def test_an_empty_text_is_none(self, tts, voice, syllables, text):

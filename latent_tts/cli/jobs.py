@@ -82,6 +82,7 @@ def job_of(args: argparse.Namespace) -> Job:
         reference=Path(reference),
         reference_text=text or "",
         voice=args.voice or "",
+        rehearse=args.rehearse,
         sampling=choose_sampling(args),
         takes=args.takes,
         verify=args.verify != "none",

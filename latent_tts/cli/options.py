@@ -61,7 +61,13 @@ def add_voice_options(parser: argparse.ArgumentParser) -> None:
     add("--reference", metavar="FILE", help="a recording of the voice, 1 to 60 s; default: the model's own")
     add("--reference-text", metavar="TEXT", help="what is said in the reference, if you know it")
     add("--voice", metavar="NAME", help="a voice saved with tts voice make, or its file")
+    add_rehearsal_option(parser)
     add_store_option(parser)
+
+
+def add_rehearsal_option(parser: argparse.ArgumentParser) -> None:
+    rehearse = "have the voice rehearse first: nearer to its reference, a little less clean"
+    parser.add_argument("--rehearse", action="store_true", help=rehearse)
 
 
 def add_store_option(parser: argparse.ArgumentParser) -> None:
@@ -157,19 +163,19 @@ def reader_of_voice(args: argparse.Namespace) -> Callable[[TTS], Voice]:
         raise UserError("--voice and --reference are two voices; give one of them")
     if args.voice is not None:
         voice = read_voice(args.voice, VoiceStore(args.voices))
-        return lambda tts: fitting(tts, voice)
+        return lambda tts: fitting(tts, voice, args.rehearse)
     path, text = args.reference, args.reference_text
     if path is None:
         path, said = model_files.own_reference(args.model or model_files.SHIPPED)
         text = said if text is None else text
     wav, rate = audio.read_reference(path)
-    return lambda tts: tts.clone(wav, text=text, sample_rate=rate)
+    return lambda tts: tts.clone(wav, text=text, sample_rate=rate, rehearse=args.rehearse)
 
 
-def fitting(tts: TTS, voice: Voice) -> Voice:
-    """The voice. UserError where another model made it."""
+def fitting(tts: TTS, voice: Voice, rehearse: bool) -> Voice:
+    """The voice, rehearsed if it is to be. UserError where another model made it."""
     tts.prompt([], voice)
-    return voice
+    return tts.rehearsed(voice) if rehearse else voice
 
 
 def quieten(quiet: bool) -> None:

@@ -6,7 +6,15 @@ import argparse
 import json
 import sys
 
-from latent_tts.cli.options import Parser, add_model_options, add_store_option, load, quieten, read_text_file
+from latent_tts.cli.options import (
+    Parser,
+    add_model_options,
+    add_rehearsal_option,
+    add_store_option,
+    load,
+    quieten,
+    read_text_file,
+)
 from latent_tts.errors import UserError
 
 
@@ -36,6 +44,7 @@ def voice_parser() -> argparse.ArgumentParser:
     add("--reference-text-file", metavar="FILE", help="the same from a file")
     add("--consent", metavar="TEXT", help="a note that the owner agreed, kept in the file")
     add("--replace", action="store_true", help="take the place of a voice that has this name")
+    add_rehearsal_option(verbs.choices["make"])
     add_model_options(verbs.choices["make"])
     verb("list", _list, "the names of all saved voices").add_argument(
         "--names", action="store_true", help="nothing but the names"
@@ -75,7 +84,7 @@ def _make(args: argparse.Namespace) -> None:
     report, best = examine(wav, rate)
     for line in report.lines() if text is None else [f"the recording {f.text}" for f in report.findings]:
         print(f"tts: {line}", file=sys.stderr) if not args.quiet else None
-    made = load(args).clone(wav if text else best, text=text, sample_rate=rate)
+    made = load(args).clone(wav if text else best, text=text, sample_rate=rate, rehearse=args.rehearse)
     print(store.save(args.name, replace(made, consent=args.consent or "")))
 
 
@@ -99,6 +108,7 @@ def _show(args: argparse.Namespace) -> None:
         "phones": " ".join(found.phones),
         "model": found.model,
         "consent": found.consent,
+        "rehearsed": found.transport is not None,
     }
     if args.json:
         print(json.dumps(about, ensure_ascii=False))

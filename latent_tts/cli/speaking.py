@@ -214,7 +214,7 @@ def cast_of(args: argparse.Namespace, tts: TTS, given: Voice) -> Cast:
 
     def cast(name: str) -> Voice:
         if name not in known:
-            known[name] = fitting(tts, VoiceStore(args.voices).load(name))
+            known[name] = fitting(tts, VoiceStore(args.voices).load(name), args.rehearse)
         return known[name]
 
     return cast

@@ -46,6 +46,7 @@ class Job:
     reference: Path  # of rows that name no voice of their own
     reference_text: str = ""
     voice: str = ""  # a saved voice, or its file, in place of the reference
+    rehearse: bool = False  # all voices, before they speak
     sampling: Sampling = Sampling()
     takes: int = 3
     verify: bool = True
@@ -65,7 +66,8 @@ class Job:
         decisive = ("sampling", "takes", "verify", "markup", "kind", "rows")
         everything = asdict(self)
         more = {"recogniser": self.whisper is not None, "model": _fingerprint(self.model, self.lexicon)}
-        return {name: everything[name] for name in decisive} | more
+        rehearsed = {"rehearse": True} if self.rehearse else {}  # unknown to the ledgers of before
+        return {name: everything[name] for name in decisive} | more | rehearsed
 
 
 class Outcome(NamedTuple):
@@ -166,10 +168,10 @@ class Worker:
 
     def _clone(self, voice: str, reference: Path | None, text: str) -> Voice:
         if not voice:
-            return self.tts.clone(reference, text or None)
+            return self.tts.clone(reference, text or None, rehearse=self.job.rehearse)
         found = read_voice(voice, self.store)
         self.tts.prompt([], found)  # refuses a voice of another model
-        return found
+        return self.tts.rehearsed(found) if self.job.rehearse else found
 
 
 def request(row: Row, job: Job) -> str:

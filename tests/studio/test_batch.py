@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from latent_tts import audio
@@ -18,7 +19,7 @@ from latent_tts.cli.options import COMMENT
 from latent_tts.errors import UserError
 from latent_tts.frames import Sampling
 from latent_tts.studio import batch as batching
-from latent_tts.studio.batch import Job, plan, run
+from latent_tts.studio.batch import Job, Worker, plan, run
 from latent_tts.studio.ledger import Ledger
 from latent_tts.studio.manifests import Row
 from latent_tts.voices import VoiceStore
@@ -108,6 +109,16 @@ def test_other_settings_are_refused(job):
     for change in ({"takes": 1}, {"sampling": Sampling(steps=3)}, {"kind": ".flac"}):
         with pytest.raises(UserError, match=f"was made with {next(iter(change))}"):
             run(ROWS[:1], replace(job, **change))
+
+
+def test_voices_rehearse(job):
+    """If they are asked to, which is another setting; what was spoken before there was the choice goes on."""
+    assert "rehearse" not in job.settings() and replace(job, rehearse=True).settings()["rehearse"]
+    worker = Worker(replace(job, rehearse=True))
+    voice = worker.clone("", job.reference, "")
+    assert voice.transport is not None and Worker(job).clone("", job.reference, "").transport is None
+    worker.store.save("anna", replace(voice, transport=None))
+    assert np.array_equal(worker.clone("anna", None, "").transport, voice.transport)
 
 
 def test_two_runs_in_one_folder_are_refused(job):
