@@ -173,7 +173,8 @@ class Voice:
     def save(self, path: str | Path) -> None:
         """Write a safetensors file with everything in it. UserError where ``path`` cannot be written."""
         about = {name: getattr(self, name) for name in ("model", "name", "text", "consent")}
-        about |= {"format": VOICE_FORMATS[-1], "phones": " ".join(self.phones), "sample_rate": str(self.sample_rate)}
+        about |= {"phones": " ".join(self.phones), "sample_rate": str(self.sample_rate)}
+        about["format"] = VOICE_FORMATS[1 if self.transport is None else 2]
         tensors = {"frames": np.ascontiguousarray(self.frames), "starts": np.array(self.starts, np.int64)}
         if self.transport is not None:
             tensors["transport"] = np.ascontiguousarray(self.transport)

@@ -127,13 +127,16 @@ class TTS:
 
     def rehearsed(self, voice: Voice) -> Voice:
         """The same voice after the model has said REHEARSAL in it: with the ``transport`` by which all that is said is
-        then kept near its reference (``lm.likeness``). As it is where frames are codes."""
+        then kept near its reference (``lm.likeness``). As it is where frames are codes. UserError for a voice of
+        another model, and where this one has nothing to say."""
         if not np.issubdtype(voice.frames.dtype, np.floating):
             return voice
         prompts = stack([self.prompt(self.phonemizer(sentence), voice) for sentence in REHEARSAL])
         feeds = _split(self.model.generate(prompts, Sampling()), [[] for _ in REHEARSAL])
-        said = np.concatenate([chunk.frames[0] for feed in feeds for chunk in feed])
-        return replace(voice, transport=transport(voice.frames, said))
+        said = [chunk.frames[0] for feed in feeds for chunk in feed]
+        if not said:
+            raise UserError("the model says nothing in this voice, so it cannot rehearse; leave that out")
+        return replace(voice, transport=transport(voice.frames, np.concatenate(said)))
 
     def speak(self, text: str, voice: Voice, sampling: Sampling = Sampling()) -> np.ndarray:
         """The whole sound (T,) of a text of any length."""

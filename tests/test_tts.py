@@ -135,6 +135,11 @@ class TestClone:
         beside = tts.speak_batch(["How are you?", "Hello."], [voice, rehearsed], QUICK)[1]
         assert_equal(beside, alone)
 
+    def test_a_model_with_nothing_to_say_cannot_rehearse(self, tts, voice, monkeypatch):
+        monkeypatch.setattr(tts.model, "generate", lambda *_: iter(()))
+        with pytest.raises(UserError, match="says nothing in this voice"):
+            tts.rehearsed(voice)
+
     @pytest.mark.parametrize("text", ["", "   ", None])
     def test_an_empty_text_is_none(self, tts, voice, syllables, text):
         assert np.array_equal(tts.clone(syllables(), text=text, sample_rate=16000).frames, voice.frames)
