@@ -43,8 +43,8 @@ def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
 
 
 def transported(frames: np.ndarray, transport: np.ndarray, strength: float) -> np.ndarray:
-    """Frames (n, D) moved so much of the way: 0 none, 1 all. Half of it buys most of the likeness, all of it costs
-    naturalness (egs/nano/RESULTS.md)."""
+    """Frames (n, D) moved so much of the way: 0 none, 1 all. Beyond half of it hardly any likeness is gained, and
+    naturalness is lost (egs/nano/RESULTS.md, "A rehearsal")."""
     moved = frames @ transport[:-1] + transport[-1]
     return frames + np.float32(strength) * (moved - frames)
 
