@@ -57,7 +57,7 @@ def read_dialogue(text: str) -> list[Part]:
             if part.voice:
                 raise UserError(f"[voice:{part.voice}] stands in a line of {name!r}; begin a line with the new speaker")
             turn = TURN_PAUSE if parts and not i else 0.0
-            parts.append(replace(part, voice=name, pause=part.pause + turn))
+            parts.append(Part(part.text, name, part.rate, part.pause + turn))
     return checked(parts)
 
 
@@ -100,8 +100,8 @@ def _said(parts: list[Part], now: Part, text: str, last: bool = False) -> Part:
     if match := _OPEN.search(text):
         raise UserError(f"the mark {text[match.start() :][:30]!r} is not complete; write it like [pause:0.5s]")
     if text.strip():
-        parts.append(replace(now, text=text.strip()))
-        return replace(now, pause=0.0)
+        parts.append(Part(text.strip(), now.voice, now.rate, now.pause))
+        return Part("", now.voice, now.rate)
     if last and now.pause:
         parts.append(now)
     return now
