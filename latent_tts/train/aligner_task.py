@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from latent_tts.align.aligner import Aligner, AlignerConfig
 from latent_tts.data.phone_batches import PhoneBatches
 from latent_tts.text.symbols import SymbolTable
-from latent_tts.train.optim import adamw, averaged, descend, seed_step, warmup_cosine
+from latent_tts.train.optim import MuonConfig, averaged, descend, optimizer_of, seed_step, warmup_cosine
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class AlignerTraining:
     steps: int = 1900
     batch_seconds: float = 100.0
     lr: float = 1.5e-3
+    muon: MuonConfig | None = None
     warmup: int = 100
     ema: float = 0.995
     clip: float = 1.0
@@ -52,7 +53,7 @@ class AlignerTask(lightning.LightningModule):
 
     def configure_optimizers(self):
         t = self.training_config
-        optimizer = adamw(self.aligner, t.lr, (0.9, 0.98), 0.05)
+        optimizer = optimizer_of(self.aligner, t.lr, (0.9, 0.98), 0.05, t.muon)
         return [optimizer], [warmup_cosine(optimizer, t.warmup, t.steps)]
 
     def heard(self, batch: tuple[Tensor, ...]) -> tuple[str, float]:

@@ -35,7 +35,7 @@ from latent_tts.codec.sizes import CodecConfig
 from latent_tts.data.audio_pack import AudioPack, CropBatches
 from latent_tts.data.step_batches import Consecutive
 from latent_tts.errors import UserError
-from latent_tts.train.optim import adamw, averaged, move, seed_step, slope, warmup_cosine
+from latent_tts.train.optim import MuonConfig, averaged, move, optimizer_of, seed_step, slope, warmup_cosine
 from latent_tts.train.recorded import Recording
 
 
@@ -49,6 +49,7 @@ class CodecTraining:
     batch_size: int = 12
     crop_seconds: float = 1.28
     lr: float = 6e-4
+    muon: MuonConfig | None = None  # of the codec; discriminators learn by AdamW
     warmup: int = 200
     discriminator_lr: float = 3e-4
     adversarial_from: int = 4000  # the step from which discriminators take part
@@ -138,8 +139,8 @@ class CodecTask(lightning.LightningModule):
 
     def configure_optimizers(self):
         t = self.training_config
-        generator = adamw(self.codec, t.lr, (0.8, 0.99), 0.01)
-        judge = adamw(self.discriminators, t.discriminator_lr, (0.8, 0.99), 0.01)
+        generator = optimizer_of(self.codec, t.lr, (0.8, 0.99), 0.01, t.muon)
+        judge = optimizer_of(self.discriminators, t.discriminator_lr, (0.8, 0.99), 0.01)
         schedule = warmup_cosine(generator, t.warmup, t.steps)
         judge_schedule = warmup_cosine(judge, t.warmup, t.steps)
         return [generator, judge], [schedule, judge_schedule]

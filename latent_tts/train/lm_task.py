@@ -18,7 +18,7 @@ from latent_tts.frames import Utterances
 from latent_tts.lm.aligned import AlignedLMConfig
 from latent_tts.lm.sizes import LMConfig
 from latent_tts.model_dir import check_taught
-from latent_tts.train.optim import adamw, averaged, descend, seed_step, warmup_cosine
+from latent_tts.train.optim import MuonConfig, averaged, descend, optimizer_of, seed_step, warmup_cosine
 from latent_tts.train.sharding import shard
 
 
@@ -29,6 +29,7 @@ class LMTraining:
     steps: int = 6000
     batch_frames: int = 2000
     lr: float = 8e-4
+    muon: MuonConfig | None = None  # not with fsdp
     warmup: int = 300
     weight_decay: float = 0.05
     ema: float = 0.998
@@ -68,8 +69,11 @@ class LMTask(lightning.LightningModule):
 
     def configure_model(self) -> None:
         """Spread both networks over the processes where FSDP asks for it. UserError for ``own_history`` then: processes
-        that say utterances of other lengths would wait for one another for ever."""
+        that say utterances of other lengths would wait for one another for ever. And for ``muon``, which wants whole
+        matrices."""
         if self.device_mesh is not None:
+            if self.training_config.muon:
+                raise UserError("muon cannot be used with fsdp; leave it out, or give --fit.strategy ddp")
             if getattr(self.lm.config, "own_history", 0):
                 raise UserError("own_history cannot be learnt with fsdp; leave it at 0, or give --fit.strategy ddp")
             for network in (self.lm, self.average.module):
@@ -77,7 +81,7 @@ class LMTask(lightning.LightningModule):
 
     def configure_optimizers(self):
         t = self.training_config
-        optimizer = adamw(self.lm, t.lr, (0.9, 0.98), t.weight_decay)
+        optimizer = optimizer_of(self.lm, t.lr, (0.9, 0.98), t.weight_decay, t.muon)
         return [optimizer], [warmup_cosine(optimizer, t.warmup, t.steps)]
 
     def transfer_batch_to_device(self, batch: Utterances, device: torch.device, dataloader_idx: int) -> Utterances:

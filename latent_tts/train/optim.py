@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 import lightning
 import torch
@@ -12,15 +15,73 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from latent_tts.errors import UserError
 
-def adamw(module: nn.Module, lr: float, betas: tuple[float, float], weight_decay: float) -> AdamW:
-    """AdamW that decays matrices and leaves vectors (biases, gains) alone."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
+
+@dataclass(frozen=True)
+class MuonConfig:
+    """Matrices of linear layers learn by Muon (Jordan et al. 2024), all else by AdamW as without it.
+
+    A step of a matrix is its momentum with all singular values made alike, by five Newton-Schulz iterations, at the
+    root mean square that AdamW's has (0.2, Liu et al. 2025, "Muon is scalable for LLM training") times ``rate``. It
+    learns more in a step and costs the same however small the batch is: for matrices of m x n, m <= n, 20 m^2 n + 10
+    m^3 multiplications. Weights that AdamW has trained for long hardly gain by it.
+    """
+
+    rate: float = 2.0  # learning rate of the matrices, times that of the rest
+    momentum: float = 0.95
+
+
+class Together(Optimizer):
+    """Optimisers of different weights as one. Its groups and its state are theirs, one after another."""
+
+    def __init__(self, parts: Sequence[Optimizer]):
+        super().__init__([group for part in parts for group in part.param_groups], {})
+        self.parts = parts
+        self._share()
+
+    def _share(self) -> None:
+        groups = iter(self.param_groups)
+        for part in self.parts:
+            part.state, part.param_groups = self.state, list(islice(groups, len(part.param_groups)))
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        super().load_state_dict(state_dict)
+        self._share()
+
+    def step(self, closure: None = None) -> None:
+        for part in self.parts:
+            part.step()
+
+
+def optimizer_of(
+    module: nn.Module, lr: float, betas: tuple[float, float], weight_decay: float, muon: MuonConfig | None = None
+) -> Optimizer:
+    """AdamW, beside ``muon`` where that is given: matrices decay, vectors (biases, gains) are left alone."""
+    matrices = _matrices(module) if muon else []
+    taken = {id(p) for p in matrices}
+    rest = [p for p in module.parameters() if p.requires_grad and id(p) not in taken]
     groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return AdamW(groups, lr=lr, betas=betas, fused=True)
+    adamw = AdamW(groups, lr=lr, betas=betas, fused=True)
+    return Together([_muon(matrices, lr, weight_decay, muon), adamw]) if muon else adamw
+
+
+def _matrices(module: nn.Module) -> list[nn.Parameter]:
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+    return [layer.weight for layer in layers if layer.weight.requires_grad]
+
+
+def _muon(matrices: list[nn.Parameter], lr: float, weight_decay: float, muon: MuonConfig) -> Optimizer:
+    """UserError where torch is too old to have it."""
+    try:
+        from torch.optim import Muon
+    except ImportError as error:
+        raise UserError("muon wants torch 2.9 or newer; update torch, or leave muon out") from error
+    rates = {"lr": lr * muon.rate, "weight_decay": weight_decay / muon.rate, "momentum": muon.momentum}
+    return Muon(matrices, **rates, adjust_lr_fn="match_rms_adamw")
 
 
 def warmup_cosine(optimizer: Optimizer, warmup: int, total: int, floor: float = 0.05) -> LambdaLR:

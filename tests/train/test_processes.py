@@ -19,7 +19,8 @@ from latent_tts.data.cloning import CloningBatches  # noqa: E402
 from latent_tts.errors import UserError  # noqa: E402
 from latent_tts.lm.aligned import AlignedLMConfig  # noqa: E402
 from latent_tts.train.fit import Fit, fit  # noqa: E402
-from latent_tts.train.lm_task import LMTask  # noqa: E402
+from latent_tts.train.lm_task import LMTask, LMTraining  # noqa: E402
+from latent_tts.train.optim import MuonConfig  # noqa: E402
 from tests.train import processes  # noqa: E402
 
 STEPS, WORLD = processes.STEPS, processes.WORLD
@@ -135,6 +136,9 @@ def test_what_fsdp_cannot_do_is_one_line(folder, tmp_path):
     hearing_itself = LMTask(AlignedLMConfig(dim=16, layers=1, heads=2, own_history=0.5))
     with patch.object(LMTask, "device_mesh", {}), pytest.raises(UserError, match="own_history cannot be learnt with"):
         hearing_itself.configure_model()
+    orthogonal = LMTask(AlignedLMConfig(dim=16, layers=1, heads=2), LMTraining(muon=MuonConfig()))
+    with patch.object(LMTask, "device_mesh", {}), pytest.raises(UserError, match="muon cannot be used with fsdp"):
+        orthogonal.configure_model()
 
 
 def test_a_bad_batch_in_one_stops_both(folder):
