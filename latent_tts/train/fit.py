@@ -86,9 +86,11 @@ def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folde
     processes ``valid`` is shared as well and the curves of training are those of process 0's rows. With ``patience``
     a run may also end early, and ``checkpoints/best.ckpt`` is of where ``valid/loss`` was lowest. Raises NotFinite, in
     every process, where a loss or a gradient of one is not finite: its message names the file in ``folder`` that holds
-    the batch, the checkpoint stays.
+    the batch, the checkpoint stays. UserError for options that cannot be, and for a run that has learnt otherwise.
     """
     last = Path(folder) / "checkpoints" / "last.ckpt"
+    if last.exists():
+        check_optimizers(task, last)
     callbacks = _callbacks(last, len(batches), options)
     trainer = lightning.Trainer(
         accelerator=options.accelerator,
@@ -117,6 +119,14 @@ def fit(task: lightning.LightningModule, batches: Dataset, valid: Dataset, folde
         weights_only=True,
     )
     return int(task.step) >= len(batches) or any(isinstance(c, KeepBest) and c.over for c in callbacks)
+
+
+def check_optimizers(task: lightning.LightningModule, last: Path) -> None:
+    """UserError where weights of the checkpoint ``last`` have learnt by other optimisers than ``task`` has for them."""
+    saved = torch.load(last, map_location="cpu", weights_only=True, mmap=True)["optimizer_states"]
+    own, _ = task.configure_optimizers()
+    if [len(state["param_groups"]) for state in saved] != [len(optimizer.param_groups) for optimizer in own]:
+        raise UserError(f"{last} has learnt by AdamW where muon is given now, or the other way; leave muon as it was")
 
 
 def precision_of(options: Fit) -> str:

@@ -58,20 +58,17 @@ def optimizer_of(
     module: nn.Module, lr: float, betas: tuple[float, float], weight_decay: float, muon: MuonConfig | None = None
 ) -> Optimizer:
     """AdamW, beside ``muon`` where that is given: matrices decay, vectors (biases, gains) are left alone."""
-    matrices = _matrices(module) if muon else []
-    taken = {id(p) for p in matrices}
-    rest = [p for p in module.parameters() if p.requires_grad and id(p) not in taken]
+    learning = [p for p in module.parameters() if p.requires_grad]
+    linear = {id(layer.weight) for layer in module.modules() if isinstance(layer, nn.Linear) and muon}
+    rest = [p for p in learning if id(p) not in linear]
     groups = [
         {"params": [p for p in rest if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
     ]
     adamw = AdamW(groups, lr=lr, betas=betas, fused=True)
-    return Together([_muon(matrices, lr, weight_decay, muon), adamw]) if muon else adamw
-
-
-def _matrices(module: nn.Module) -> list[nn.Parameter]:
-    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
-    return [layer.weight for layer in layers if layer.weight.requires_grad]
+    if muon is None:
+        return adamw
+    return Together([_muon([p for p in learning if id(p) in linear], lr, weight_decay, muon), adamw])
 
 
 def _muon(matrices: list[nn.Parameter], lr: float, weight_decay: float, muon: MuonConfig) -> Optimizer:

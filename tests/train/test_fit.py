@@ -169,6 +169,15 @@ def test_a_run_in_two_parts_is_the_unbroken_one(part, tmp_path):
     assert_resumes(part, tmp_path / "parts", checkpoint(tmp_path / "straight"))
 
 
+@pytest.mark.parametrize(("began", "goes_on"), [("lm", "muon"), ("muon", "lm")])
+def test_a_run_keeps_its_optimizer(began, goes_on, tmp_path):
+    run(began, tmp_path, count=3)
+    before = checkpoint(tmp_path)
+    with pytest.raises(UserError, match="last.ckpt has learnt by AdamW where muon is given now, or the other way; "):
+        run(goes_on, tmp_path)
+    assert_equal(checkpoint(tmp_path), before)
+
+
 def test_workers_change_nothing(tmp_path):
     """Two prepare the batches, also after the run was broken off at an odd step."""
     run("lm", tmp_path / "straight")
