@@ -72,7 +72,9 @@ def optimizer_of(
 
 
 def _muon(matrices: list[nn.Parameter], lr: float, weight_decay: float, muon: MuonConfig) -> Optimizer:
-    """UserError where torch is too old to have it."""
+    """UserError for impossible settings, and where torch is too old to have it."""
+    if muon.rate <= 0 or not 0 <= muon.momentum < 1:
+        raise UserError(f"{muon}: want a rate above 0 and a momentum from 0 to below 1")
     try:
         from torch.optim import Muon
     except ImportError as error:

@@ -103,6 +103,12 @@ def test_a_frozen_matrix_stays():
     assert torch.equal(module[3].weight, still[3].weight) and not torch.equal(module[1].weight, still[1].weight)
 
 
+@pytest.mark.parametrize("muon", [MuonConfig(rate=0), MuonConfig(rate=-1), MuonConfig(momentum=1)])
+def test_impossible_muon_is_one_line(muon):
+    with pytest.raises(UserError, match=r"MuonConfig\(rate=.*: want a rate above 0 and a momentum from 0 to below 1"):
+        optimizer_of(network(), 0.1, (0.8, 0.99), 0, muon)
+
+
 def test_muon_wants_a_torch_that_has_it(monkeypatch):
     monkeypatch.delattr(torch.optim, "Muon")
     with pytest.raises(UserError, match="muon wants torch 2.9 or newer"):
