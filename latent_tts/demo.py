@@ -86,13 +86,13 @@ class Page:
         saved = [(name, f"saved:{name}") for name in self.store.list()]
         return gr.update(choices=[("The model's own", OWN), *recording, *saved], value=value)
 
-    async def examine(self, recording: str | None, said: str) -> tuple[Voice | None, str, dict]:
-        """A recording becomes the session's voice, with a report about it."""
+    async def examine(self, recording: str | None, said: str, rehearse: bool) -> tuple[Voice | None, str, dict]:
+        """A recording becomes the session's voice, which may rehearse, with a report about it."""
         if not recording:
             return None, "", self.voices()
         with told():
             wav, rate = await asyncio.to_thread(audio.read_reference, recording)
-            voice = await self.scheduler.call(self.scheduler.tts.clone, wav, said, rate)
+            voice = await self.scheduler.call(self.scheduler.tts.clone, wav, said, rate, rehearse)
             about = await asyncio.to_thread(report, wav, rate)
         return voice, about, self.voices(voice, RECORDING)
 
@@ -219,7 +219,8 @@ def voice_part(page: Page, recorded: gr.State) -> gr.Dropdown:
         type="filepath", sources=["upload", "microphone"], label="A recording of another voice", buttons=[]
     )
     findings = gr.Markdown("3 to 10 seconds of one person, in a quiet room, are best.", elem_id="report")
-    said = gr.Textbox(label="What is said in it", info="If you know it, press Enter: the voice comes a little closer")
+    said = gr.Textbox(label="What is said in it", info="Not needed; Enter takes it along")
+    rehearse = gr.Checkbox(label="Rehearse", info="Nearer to the recording, a little less clean", elem_id="rehearse")
     with gr.Accordion("Keep this voice", open=False):
         name = gr.Textbox(label="Name", placeholder="letters, digits, - and _", max_length=64, elem_id="name")
         consent = gr.Textbox(
@@ -227,7 +228,8 @@ def voice_part(page: Page, recorded: gr.State) -> gr.Dropdown:
         )
         keep, kept = gr.Button("Save the voice", elem_id="save"), gr.Markdown("", elem_id="saved")
     examined = [recorded, findings, choice]
-    gr.on([recording.change, said.submit], page.examine, [recording, said], examined, show_progress="minimal")
+    changed = [recording.change, said.submit, rehearse.input]
+    gr.on(changed, page.examine, [recording, said, rehearse], examined, show_progress="minimal")
     keep.click(page.save, [recorded, name, consent], [choice, kept])
     return choice
 

@@ -104,12 +104,14 @@ def voice_routes(scheduler: Scheduler, store: VoiceStore) -> APIRouter:
         consent: Annotated[str, Form(min_length=10, max_length=2000)],
         audio_sample: Annotated[UploadFile, File()],
         text: Annotated[str | None, Form(max_length=1000)] = None,
+        rehearse: Annotated[bool, Form()] = False,
     ) -> dict:
-        """``consent`` is a statement in words, which is kept in the voice; ``text`` is what the recording says."""
+        """``consent`` is a statement in words, which is kept in the voice; ``text`` is what the recording says. A voice
+        that may ``rehearse`` is nearer to the recording and takes longer to make."""
         async with turn:
             await asyncio.to_thread(check_name, name)
             wav, rate = await decoded(audio_sample)
-            voice = await scheduler.call(scheduler.tts.clone, wav, text, rate)
+            voice = await scheduler.call(scheduler.tts.clone, wav, text, rate, rehearse)
             await asyncio.to_thread(store.save, name, replace(voice, consent=consent))
         log.info("voice %s saved; consent: %s", name, " ".join(consent.split()))
         return described(name) | {"created_at": int(time.time())}

@@ -115,6 +115,16 @@ def test_models(client):
         assert refused.value.code == "model_not_found"
 
 
+def test_a_voice_may_rehearse(client, reference, store, tts):
+    said = {"consent": "I read this recording and agree that it is cloned."}
+    for name, more in (("plain", {}), ("rehearsed", {"extra_body": {"rehearse": True}})):
+        with open(reference, "rb") as recording:
+            client.audio.voices.create(name=name, audio_sample=recording, **said, **more)
+    wanted = tts.clone(str(reference), rehearse=True)
+    assert store.load("plain").transport is None and wanted.transport is not None
+    assert np.allclose(store.load("rehearsed").transport, wanted.transport, atol=1e-4)
+
+
 def test_a_voice_from_its_recording_to_its_end(client, reference, store, tts):
     agreed = "I read this recording and agree that it is cloned."
     with open(reference, "rb") as recording:

@@ -71,7 +71,7 @@ class TestHandlers:
         assert word in shown.value.message and shown.value.message.endswith(".") and scheduler.speeches == 0
 
     def test_a_recording_is_examined_and_kept(self, page, store, reference, sound_file, tmp_path):
-        voice, findings, choice = asyncio.run(page.examine(str(reference), ""))
+        voice, findings, choice = asyncio.run(page.examine(str(reference), "", False))
         assert "dBFS" in findings and choice["value"] == demo.RECORDING and len(voice.frames)
         for name, consent in (("../x", "She agreed to it."), ("anna", "yes"), ("", "She agreed to it.")):
             with pytest.raises(gr.Error):
@@ -81,7 +81,12 @@ class TestHandlers:
         with pytest.raises(gr.Error, match="already"):
             asyncio.run(page.save(voice, "anna", "She agreed to it."))
         with pytest.raises(gr.Error, match="silent"):
-            asyncio.run(page.examine(str(sound_file("s.wav", np.zeros(32000))), ""))
+            asyncio.run(page.examine(str(sound_file("s.wav", np.zeros(32000))), "", False))
+
+    def test_a_recording_may_rehearse(self, page, tts, reference):
+        voice, _, _ = asyncio.run(page.examine(str(reference), "", True))
+        wanted = tts.clone(str(reference), rehearse=True)
+        assert wanted.transport is not None and np.allclose(voice.transport, wanted.transport, atol=1e-4)
 
     def test_a_report_is_the_clinics(self, syllables, reference):
         good = demo.report(*audio.read_reference(reference))
