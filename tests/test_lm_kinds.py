@@ -252,6 +252,20 @@ def test_codes_are_compared_at_equal_budgets(folder, sizes_in):
     assert other == pytest.approx(one, rel=0.03)
 
 
+@pytest.mark.parametrize("rate", [6.25, 25])
+def test_frame_rates_are_compared_at_equal_budgets(rate):
+    """As many steps, batches and references of as many seconds, as many floats a second, and else the same."""
+    paths = ("ablation/base", f"ablation/rate_{rate:g}", "ablation/lm_aligned", f"frames/lm_rate_{rate:g}")
+    base, codec, lm, own = (yaml.safe_load((ROOT / f"egs/mini/conf/{path}.yaml").read_text())["task"] for path in paths)
+    more, floats = rate / base["codec"]["frame_rate"], codec["codec"]["latent_dim"]
+    assert codec["codec"]["frame_rate"] == rate and floats * rate == 12.5 * base["codec"]["latent_dim"]
+    assert own["lm"] == lm["lm"] | {"frame_dim": floats}
+    assert own["training"] == lm["training"] | {"batch_frames": more * lm["training"]["batch_frames"]}
+    references = CloningConfig()
+    for name in ("shortest", "longest", "trim"):
+        assert own["cloning"][name] == pytest.approx(more * getattr(references, name), abs=0.5)
+
+
 def test_the_shipped_model_fits_a_run_of_its_settings():
     """Names, and the order in which an optimiser of a checkpoint knows the weights."""
     own, first = load_lm(SHIPPED), ["first", "null", "text.edges", "text.unknown", "text.embedding.weight"]
