@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -73,6 +73,14 @@ class CodecTraining:
     seed: int = 0
     recorded: bool = False  # a GPU that is alone replays steps as CUDA graphs; for frames of floats; not tried yet
 
+    @property
+    def judged_by(self) -> dict:
+        """What tells discriminators apart; no shape of weights has a window or a period in it."""
+        names = ("periods", "windows", "magnitudes")
+        return {name: getattr(self, f"discriminator_{name}") for name in names} | {
+            "low_band": self.low_band and asdict(self.low_band)
+        }
+
     def discriminators(self, sample_rate: int) -> tuple[list[nn.Module], list[nn.Module]]:
         """New ones of the whole band, then of the low one."""
         channels = self.discriminator_channels
@@ -121,11 +129,16 @@ class CodecTask(lightning.LightningModule):
         path, prefix = exp / "checkpoints" / "last.ckpt", "discriminators."
         if not path.exists():
             raise UserError(f"{exp} holds no checkpoint; give the folder of a codec's training run as judges")
-        saved = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        own = {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}
-        if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in self.discriminators.state_dict().items()}:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        own = {k.removeprefix(prefix): value for k, value in saved["state_dict"].items() if k.startswith(prefix)}
+        known = self.training_config.judged_by
+        shapes, wanted = ({k: v.shape for k, v in d.items()} for d in (own, self.discriminators.state_dict()))
+        if saved.get("judged_by", known) != known or shapes != wanted:
             raise UserError(f"{exp} was trained with other discriminators; say here what is set in its config.yaml")
         self.discriminators.load_state_dict(own)
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        checkpoint["judged_by"] = self.training_config.judged_by
 
     @property
     def shortest_crop(self) -> float:

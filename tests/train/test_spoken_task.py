@@ -115,8 +115,9 @@ def test_discriminators_of_another_kind_are_refused(tmp_path, data, first, stage
     options = ["codec", "--data", data, "--exp", tmp_path / "exp", *settings(**ALONE), "--judges"]
     assert stage("train", *options, tmp_path / "nowhere") == 2
     assert "nowhere holds no checkpoint; give the folder of a codec's training run" in capsys.readouterr().err
-    assert stage("train", *options, first, "--task.training.discriminator_periods", []) == 2
-    assert "was trained with other discriminators; say here what is set in its config" in capsys.readouterr().err
+    for name, value in (("discriminator_periods", []), ("discriminator_windows", [128])):
+        assert stage("train", *options, first, f"--task.training.{name}", value) == 2
+        assert "was trained with other discriminators; say here what is set in its config" in capsys.readouterr().err
 
 
 def test_what_does_not_fit_is_refused(tmp_path, data):
