@@ -8,7 +8,7 @@
 #                       where a system has no codec of its own
 #   --rvq_codec DIR     model directory of a codec of codes, --codes DIR where its packs are or go; none: no system of codes
 #   --aligner DIR       model directory of the aligner, --alignment "..." more options for recipes/align.py
-#   --encoding "..."    more options for recipes/encode.py, for the training recordings
+#   --encoding --voices as of recipes/tts.sh, where frames are made
 #   --lengths "A B"     seconds of the recordings that trials are made of, --count N of them for each protocol, at most
 #   --untold            models are not told what the references say
 #   --trials "..."      lists to speak in place of data/cross.tsv and data/prefix.tsv
@@ -19,8 +19,9 @@ set -euo pipefail
 export LC_ALL=C.UTF-8
 root=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work_dir='' out='' codec=$root/latent_tts/models/nano frames='' rvq_codec='' codes='' aligner=$root/latent_tts/models/nano
-alignment='' encoding='' lengths='4 20' count=40 untold=false trials='' conf_dir='' systems='' codecs='' seeds='0 1 2' steps='5' fit=''
-synthesis='' timing='' whisper='' python=${PYTHON:-$root/.venv/bin/python}
+alignment='' lengths='4 20' count=40 untold=false trials='' conf_dir='' systems='' codecs='' seeds='0 1 2' steps='5' fit=''
+encoding='' voices=1.0 synthesis='' timing='' whisper=''
+python=${PYTHON:-$root/.venv/bin/python}
 readonly root recipes=$root/recipes
 . "$recipes/parse_options.sh"
 
@@ -43,14 +44,15 @@ aligned() {
 
 # encoded CODEC FOLDER: packs of the training and validation recordings.
 encoded() {
-  local split more=$encoding
+  local split copies=$voices
   for split in train valid; do
     if [ ! -e "$2/$split/clips.json" ]; then
       aligned "$split"
       # shellcheck disable=SC2086
-      "$python" "$recipes/encode.py" --data_dir "$data/$split" --pack "$audio/$split" --codec "$1" --out "$2/$split" $more
+      "$python" "$recipes/encode.py" --data_dir "$data/$split" --pack "$audio/$split" --codec "$1" --out "$2/$split" \
+        --voices $copies $encoding
     fi
-    more=''
+    copies=1.0
   done
 }
 

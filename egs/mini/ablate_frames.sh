@@ -9,12 +9,12 @@
 #   --codec_fit "..."   more options for recipes/train.py, for all codecs
 #   --lm_config FILE    settings of the language model; default: conf/ablation/lm_aligned.yaml
 #   --conf_dir DIR      lm_VARIANT.yaml in it are the settings where frames are others than --lm_config is for
-#   --encoding --seeds --steps --fit --synthesis --timing --whisper --python     as of recipes/compare_corpus.sh
+#   --encoding --voices --seeds --steps --fit --synthesis --timing --whisper --python     as of recipes/compare_corpus.sh
 #
 # What is done is skipped. codecs/table.md has the codecs alone, lm/table.md what is spoken through them.
 set -euo pipefail
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
-work_dir='' trials='' out='' variants='sigma_0 sigma_0.25 base sigma_0.75' codec_fit='' conf_dir='' encoding=''
+work_dir='' trials='' out='' variants='sigma_0 sigma_0.25 base sigma_0.75' codec_fit='' conf_dir='' encoding='' voices=1.0
 lm_config=$here/conf/ablation/lm_aligned.yaml seeds='0 1' steps=5 fit='' synthesis='' timing='' whisper=''
 python=$here/../../.venv/bin/python
 readonly here recipes=$here/../../recipes
@@ -34,5 +34,6 @@ for name in $variants; do
   cp "$config" "$out/conf/lm_$name.yaml"
 done
 exec "$recipes/compare_corpus.sh" --work_dir "$work_dir" --out "$out/lm" --conf_dir "$out/conf" \
-  --codecs "$out/codecs" --encoding "$encoding" --trials "$trials" --systems "$variants" --seeds "$seeds" \
-  --steps "$steps" --fit "$fit" --synthesis "$synthesis" --timing "$timing" --whisper "$whisper" --python "$python"
+  --codecs "$out/codecs" --encoding "$encoding" --voices "$voices" --trials "$trials" --systems "$variants" \
+  --seeds "$seeds" --steps "$steps" --fit "$fit" --synthesis "$synthesis" --timing "$timing" --whisper "$whisper" \
+  --python "$python"

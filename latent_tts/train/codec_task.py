@@ -76,9 +76,11 @@ class CodecTraining:
     @property
     def judged_by(self) -> dict:
         """What tells discriminators apart; no shape of weights has a window or a period in it."""
-        names = ("periods", "windows", "magnitudes")
-        return {name: getattr(self, f"discriminator_{name}") for name in names} | {
-            "low_band": self.low_band and asdict(self.low_band)
+        return {
+            "periods": self.discriminator_periods,
+            "windows": self.discriminator_windows,
+            "magnitudes": self.discriminator_magnitudes,
+            "low_band": self.low_band and asdict(self.low_band),
         }
 
     def discriminators(self, sample_rate: int) -> tuple[list[nn.Module], list[nn.Module]]:
